@@ -1,0 +1,72 @@
+from django.core.exceptions import ValidationError
+from django.db.models import Q
+
+from support_platform.filters import (
+    ChoiceFilter,
+    IdFilter,
+    InstantFilter,
+    StrictFilterSet,
+    TextField,
+    TextFilter,
+)
+
+from . import queries
+from .models import User
+from .serializers import PHONE
+
+
+class PhoneField(TextField):
+    def to_python(self, value):
+        value = super().to_python(value)
+        if value is not None and not PHONE.fullmatch(value):
+            raise ValidationError(
+                "Give the number as +4915112345678 (in an address the + is %2B).", code="invalid"
+            )
+        return value
+
+
+class PhoneFilter(TextFilter):
+    field_class = PhoneField
+
+
+class UserFilter(StrictFilterSet):
+    email = TextFilter(lookup_expr="iexact", max_length=254)
+    phone = PhoneFilter()
+    status = ChoiceFilter(choices=User.Status.values, method="by_status")
+    broker = TextFilter(method="by_broker")
+    search = TextFilter(method="by_search")
+    created_after = InstantFilter(field_name="created_at", lookup_expr="gte")
+    created_before = InstantFilter(field_name="created_at", lookup_expr="lt")
+
+    def by_status(self, queryset, name, value):
+        return queryset.filter(is_active=value == User.Status.ACTIVE)
+
+    def by_broker(self, queryset, name, value):
+        """A broker's id, or its name."""
+        by_name = Q(broker__name__iexact=value)
+        is_id = value.isascii() and value.isdigit() and int(value) < 2**63
+        return queryset.filter(Q(broker_id=int(value)) | by_name if is_id else by_name)
+
+    def by_search(self, queryset, name, value):
+        """Each word somewhere in the address, the phone or the name."""
+        for word in value.split():
+            queryset = queryset.filter(
+                Q(email__icontains=word)
+                | Q(phone__contains=word)
+                | Q(first_name__icontains=word)
+                | Q(last_name__icontains=word)
+            )
+        return queryset
+
+
+class OwnedFilter(StrictFilterSet):
+    """For lists that belong to traders: `user` and `user_email`; an unknown trader is a 404, not an empty list."""
+
+    user = IdFilter(method="by_user")
+    user_email = TextFilter(method="by_user_email", max_length=254)
+
+    def by_user(self, queryset, name, value):
+        return queryset.filter(user=queries.find_trader(self.request.user, user_id=value))
+
+    def by_user_email(self, queryset, name, value):
+        return queryset.filter(user=queries.find_trader(self.request.user, email=value))

@@ -1,0 +1,235 @@
+import uuid
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Lower
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+
+from support_platform.models import VersionedModel
+
+
+class Broker(VersionedModel):
+    """A partner whose traders are supported here: the tenant."""
+
+    name = models.CharField(max_length=100)
+    domain = models.CharField(max_length=253, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [models.UniqueConstraint(Lower("name"), name="broker_name_unique")]
+
+    def __str__(self):
+        return self.name
+
+
+class UserQuerySet(models.QuerySet):
+    def traders(self):
+        return self.filter(is_staff=False, is_superuser=False)
+
+    def staff(self):
+        return self.filter(Q(is_staff=True) | Q(is_superuser=True))
+
+    def visible_to(self, staff):
+        """The traders a staff member may see: those of its broker, or all without one."""
+        traders = self.traders()
+        return traders if staff.broker_id is None else traders.filter(broker_id=staff.broker_id)
+
+
+class UserManager(BaseUserManager.from_queryset(UserQuerySet)):
+    def get_by_natural_key(self, email):
+        return self.get(email=self.normalize_email(email))
+
+    @classmethod
+    def normalize_email(cls, email):
+        """Addresses are stored and compared in lower case: two that differ only in case are one person's."""
+        return (email or "").lower()
+
+    def create_user(self, email, password=None, **fields):
+        user = self.model(email=self.normalize_email(email), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email, password=None, **fields):
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+
+class User(VersionedModel, AbstractBaseUser, PermissionsMixin):
+    """
+    A trader (`is_staff` False, always of one broker), or staff: a support person or a service client.
+
+    `session_version` is in every token and console session of the user; raising it ends them all, for good.
+    `reset_nonce` and `email_nonce` name the one link of each kind that is valid; without one, none is.
+    """
+
+    class Status(models.TextChoices):
+        ACTIVE = "active"
+        INACTIVE = "inactive"
+
+    email = models.EmailField(max_length=254, unique=True)
+    pending_email = models.EmailField(max_length=254, null=True, blank=True)  # noqa: DJ001  null: no change waits
+    phone = models.CharField(max_length=16, null=True, blank=True)  # noqa: DJ001  null: none known
+    first_name = models.CharField(max_length=150, blank=True)
+    last_name = models.CharField(max_length=150, blank=True)
+    broker = models.ForeignKey(Broker, on_delete=models.PROTECT, null=True, blank=True, related_name="users")
+    is_staff = models.BooleanField(default=False)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    session_version = models.PositiveIntegerField(default=1, editable=False)
+    reset_nonce = models.CharField(max_length=43, blank=True, editable=False)
+    reset_expires_at = models.DateTimeField(null=True, editable=False)
+    email_nonce = models.CharField(max_length=43, blank=True, editable=False)
+    email_expires_at = models.DateTimeField(null=True, editable=False)
+
+    objects = UserManager()
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS = []
+
+    class Meta:
+        default_permissions = ("view",)
+        permissions = [
+            ("reset_password", "Can reset a trader's password"),
+            ("change_contact", "Can change a trader's e-mail and phone"),
+            ("change_status", "Can activate and deactivate a trader"),
+            ("override_email_verification", "Can change an e-mail without its confirmation"),
+        ]
+        constraints = [
+            models.UniqueConstraint(Lower("email"), name="user_email_unique"),
+            models.CheckConstraint(condition=Q(email=Lower("email")), name="user_email_lower"),
+            models.CheckConstraint(
+                condition=Q(pending_email__isnull=True) | Q(pending_email=Lower("pending_email")),
+                name="user_pending_email_lower",
+            ),
+            models.CheckConstraint(
+                condition=Q(is_staff=True) | Q(broker__isnull=False), name="user_trader_has_broker"
+            ),
+            models.CheckConstraint(
+                condition=Q(is_superuser=False) | Q(is_staff=True), name="user_superuser_is_staff"
+            ),
+            models.CheckConstraint(condition=Q(version__gte=1), name="user_version_positive"),
+        ]
+        indexes = [
+            models.Index(fields=["created_at", "id"], name="user_created"),
+            models.Index(fields=["broker", "created_at", "id"], name="user_broker_created"),
+            models.Index(fields=["phone"], name="user_phone"),
+        ]
+
+    def __str__(self):
+        return self.email
+
+    @property
+    def status(self):
+        return self.Status.ACTIVE if self.is_active else self.Status.INACTIVE
+
+    def get_full_name(self):
+        return f"{self.first_name} {self.last_name}".strip()
+
+    def get_short_name(self):
+        return self.first_name or self.email
+
+    def _get_session_auth_hash(self, secret=None):
+        """Django's hash of the password; ours holds session_version too, so that an ended session stays ended."""
+        return salted_hmac(
+            "accounts.session", f"{self.password}:{self.session_version}", secret=secret, algorithm="sha256"
+        ).hexdigest()
+
+
+class LiveSessionQuerySet(models.QuerySet):
+    def live(self, now):
+        return self.filter(
+            revoked_at__isnull=True,
+            expires_at__gt=now,
+            user__is_active=True,
+            user__is_staff=True,
+            user__session_version=F("session_version"),
+        )
+
+
+class ApiSession(models.Model):
+    """
+    One login through the API: the family of tokens that came of it, or one service token.
+
+    `refresh_id` is the id of the only refresh token that is still good; a rotation replaces it, and a token with
+    an older id is a stolen copy or a retry, which ends the family. No token is kept here, only ids.
+    """
+
+    class Kind(models.TextChoices):
+        LOGIN = "login"
+        SERVICE = "service"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_sessions")
+    kind = models.CharField(max_length=7, choices=Kind, default=Kind.LOGIN)
+    session_version = models.PositiveIntegerField()
+    refresh_id = models.CharField(max_length=32, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True)
+
+    objects = LiveSessionQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ("view",)
+        indexes = [models.Index(fields=["user", "created_at"], name="api_session_user")]
+        constraints = [
+            models.CheckConstraint(condition=Q(kind__in=["login", "service"]), name="api_session_kind_known")
+        ]
+
+    def __str__(self):
+        return f"{self.kind} session of {self.user_id} from {self.created_at:%Y-%m-%d %H:%M}"
+
+
+class OutgoingMail(models.Model):
+    """
+    A mail that is to leave once its transaction has committed; kept until the mail server took it.
+
+    It holds no text and no link: both are made when it is sent, from the account as it is then. A mail whose
+    occasion is gone by then (a cancelled change, a newer link) is dropped.
+    """
+
+    class Kind(models.TextChoices):
+        PASSWORD_RESET = "password_reset"  # noqa: S105
+        PASSWORD_CHANGED = "password_changed"  # noqa: S105
+        EMAIL_CONFIRMATION = "email_confirmation"
+        EMAIL_CHANGE_NOTICE = "email_change_notice"
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=20, choices=Kind)
+    to = models.EmailField(max_length=254)
+    nonce = models.CharField(max_length=43, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(default=timezone.now)
+    sent_at = models.DateTimeField(null=True)
+    dropped_at = models.DateTimeField(null=True)
+    last_error = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(
+                    kind__in=[
+                        "password_reset",
+                        "password_changed",
+                        "email_confirmation",
+                        "email_change_notice",
+                    ]
+                ),
+                name="mail_kind_known",
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["next_attempt_at"],
+                condition=Q(sent_at__isnull=True, dropped_at__isnull=True),
+                name="mail_waiting",
+            )
+        ]
+
+    def __str__(self):
+        return f"{self.kind} to {self.to}"

@@ -1,0 +1,68 @@
+"""
+Making and reading bearer tokens. Signing is simplejwt's; whether a token is still good is the database's word:
+its session lives, its account is active staff, and its session_version is the account's.
+"""
+
+import uuid
+
+from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
+
+from .models import ApiSession
+
+TYPES = {"access": AccessToken, "refresh": RefreshToken}
+
+
+def issue(kind, session, *, lifetime=None):
+    """
+    A signed token of a session.
+
+    :returns: (the token, its id, when it expires)
+    """
+    token = TYPES[kind]()
+    if lifetime is not None:
+        token.set_exp(lifetime=lifetime)
+    token["user_id"] = session.user_id
+    token["session"] = str(session.pk)
+    token["session_version"] = session.session_version
+    return str(token), token["jti"], token.current_time + (lifetime or token.lifetime)
+
+
+def read(raw, *, kind):
+    """
+    The claims of a token that we signed and that has not expired, as (session id, user id, session_version,
+    token id); None for anything else. A forged claim may be of any type, so each is checked.
+    """
+    try:
+        claims = TYPES[kind](raw.decode("ascii") if isinstance(raw, bytes) else raw)
+        session_id = uuid.UUID(claims["session"])
+        user_id, session_version, token_id = claims["user_id"], claims["session_version"], claims["jti"]
+    except Exception:
+        # PyJWT, simplejwt, base64, JSON and datetime each fail in their own way; all of it is one refusal.
+        return None
+    if type(user_id) is not int or type(session_version) is not int or not isinstance(token_id, str):
+        return None
+    if not (0 < user_id < 2**63 and 0 < session_version < 2**31):
+        return None
+    return session_id, user_id, session_version, token_id
+
+
+def live_session(raw, *, kind, now):
+    """The live session a token belongs to, with its user; None when the token is not good (any more)."""
+    claims = read(raw, kind=kind)
+    if claims is None:
+        return None
+    session_id, user_id, session_version, _ = claims
+    return (
+        ApiSession.objects.live(now)
+        .filter(pk=session_id, user_id=user_id, session_version=session_version)
+        .select_related("user")
+        .first()
+    )
+
+
+def session_of_refresh(raw):
+    """The session a refresh token of ours belongs to, ended or not; None for any other token."""
+    claims = read(raw, kind="refresh")
+    if claims is None:
+        return None
+    return ApiSession.objects.filter(pk=claims[0], user_id=claims[1]).select_related("user").first()

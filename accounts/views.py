@@ -1,0 +1,161 @@
+from django.contrib.auth import authenticate
+from django.http import Http404
+from rest_framework.decorators import action
+from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
+from rest_framework.permissions import AllowAny
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from support_platform import audit, throttling
+from support_platform.audit import Actor
+from support_platform.fields import NothingSerializer
+from support_platform.instants import format_instant
+from support_platform.viewsets import MAX_ID, PlatformView, ResourceViewSet
+
+from . import operations, session_operations, tokens
+from .authentication import BearerAuthentication
+from .filters import UserFilter
+from .models import User
+from .serializers import (
+    LoginSerializer,
+    RefreshSerializer,
+    RevokeSerializer,
+    SetStatusSerializer,
+    UpdateContactSerializer,
+    UserSerializer,
+)
+
+
+class UserViewSet(ResourceViewSet):
+    """Traders, and what support may do to their accounts. Staff accounts do not exist here."""
+
+    rights = {
+        "list": "accounts.view_user",
+        "retrieve": "accounts.view_user",
+        "reset_password": "accounts.reset_password",
+        "partial_update": "accounts.change_contact",
+        "cancel_email_change": "accounts.change_contact",
+        "set_status": "accounts.change_status",
+    }
+    orderings = ("-created_at", "created_at")
+    filterset_class = UserFilter
+    serializer_class = UserSerializer
+    inputs = {
+        "reset_password": NothingSerializer,
+        "partial_update": UpdateContactSerializer,
+        "cancel_email_change": NothingSerializer,
+        "set_status": SetStatusSerializer,
+    }
+
+    def get_queryset(self):
+        return User.objects.visible_to(self.request.user)
+
+    def get_object(self):
+        try:
+            return super().get_object()
+        except Http404:
+            if self.request.method not in ("GET", "HEAD"):
+                # Recorded for any account out of reach, there or not, so that the trail tells no more than the 404.
+                pk = int(self.kwargs["pk"])
+                audit.record_refused_attempt(self.action, "user", pk if pk <= MAX_ID else None, by=self.actor)
+            raise
+
+    @action(detail=True, methods=["post"], url_path="password-reset")
+    def reset_password(self, request, pk):
+        self.body()
+        if not self.dry_run:
+            throttling.count(request, "reset", "target trader", self.get_object().pk)
+        return self.change(operations.reset_password, represent=_receipt, status=202)
+
+    def partial_update(self, request, pk):
+        values = self.body()
+        if values.get("verified"):
+            self.require("accounts.override_email_verification")
+        return self.change(operations.change_contact, **values)
+
+    @action(detail=True, methods=["delete"], url_path="pending-email")
+    def cancel_email_change(self, request, pk):
+        self.body()
+        return self.change(operations.cancel_email_change)
+
+    @action(detail=True, methods=["put"], url_path="status")
+    def set_status(self, request, pk):
+        return self.change(operations.set_status, represent=self.with_counts, **self.body())
+
+    def with_counts(self, result):
+        user, counts = result
+        return user, {**self.represent(user), **counts}
+
+
+def _receipt(user):
+    local, _, domain = user.email.partition("@")
+    sent_to = f"{local[0]}***@{domain}"
+    return user, {"id": user.pk, "sent_to": sent_to, "expires_at": format_instant(user.reset_expires_at)}
+
+
+class TokenView(PlatformView, APIView):
+    """What the three calls on tokens share: they need no right, only what they are given."""
+
+    permission_classes = [AllowAny]
+    authentication_classes = []
+    throttle_classes = []
+    input = None
+
+    def body(self):
+        serializer = self.input(data=self.request.data)
+        serializer.is_valid(raise_exception=True)
+        return serializer.validated_data
+
+    def get_authenticate_header(self, request):
+        return "Bearer"  # so that DRF answers 401, not 403, where no authentication class runs
+
+    def circumstances(self):
+        ip = throttling.client_address(self.request)
+        return {"request_id": self.request.request_id, "source": "api", "ip": ip}
+
+
+class LogInView(TokenView):
+    """Tokens for a staff member's address and password. One refusal for every reason, after the same work."""
+
+    throttle_classes = [throttling.LoginThrottle]
+    input = LoginSerializer
+
+    def post(self, request):
+        user = authenticate(request._request, username=self.body()["email"], password=self.body()["password"])
+        if user is None or not user.is_staff:
+            raise WrongCredentials
+        return Response(session_operations.log_in(user, by=Actor.of(user, **self.circumstances())))
+
+
+class RefreshView(TokenView):
+    """A new pair for a refresh token, which is dead from then on."""
+
+    input = RefreshSerializer
+
+    def post(self, request):
+        by = Actor(name="", **self.circumstances())
+        pair = session_operations.refresh(self.body()["refresh"], by=by)
+        if pair is None:
+            raise AuthenticationFailed
+        return Response(pair)
+
+
+class RevokeView(TokenView):
+    """End the session of the refresh token in the body or, without a body, of the access token in the header."""
+
+    authentication_classes = [BearerAuthentication]
+    throttle_classes = [throttling.CallerThrottle]
+    input = RevokeSerializer
+
+    def post(self, request):
+        raw = self.body().get("refresh")
+        session = tokens.session_of_refresh(raw) if raw else request.auth
+        if session is None:
+            raise NotAuthenticated
+        by = Actor.of(session.user, **self.circumstances())
+        session = session_operations.revoke_session(session, by=by)
+        return Response({"revoked_at": format_instant(session.revoked_at)})
+
+
+class WrongCredentials(AuthenticationFailed):
+    shown = "The address or the password is not right, or this account may not log in here."

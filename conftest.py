@@ -1,0 +1,129 @@
+"""Fixtures for every app: people of each role, and a client that speaks to the API as they would."""
+
+import json
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from django.core.cache import cache
+from django.test import Client, TestCase
+
+from accounts import session_operations
+from accounts.tests.factories import BrokerFactory, StaffFactory, SuperuserFactory, TraderFactory
+from support_platform.audit import Actor
+from support_platform.models import AuditEvent
+
+BASE = "/api/v1/"
+
+
+@pytest.fixture(autouse=True)
+def quick_and_clean(settings):
+    """Hashing that takes no time, counters that begin at zero."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    cache.clear()
+
+
+class Api:
+    """Calls below /api/v1/ with a bearer token; what is to happen on commit happens after each call."""
+
+    def __init__(self, user=None, token=None):
+        if user is not None:
+            token = session_operations.log_in(user, by=Actor.of(user))["access"]
+        self.user = user
+        self.headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self.client = Client(raise_request_exception=False)
+
+    def call(self, method, path, body=None, *, reason=None, if_match=None, headers=None, **query):
+        sent = dict(self.headers)
+        if reason is not None:
+            sent["Audit-Reason"] = quote(reason)
+        if if_match is not None:
+            sent["If-Match"] = f'"{if_match}"'
+        sent |= headers or {}
+        raw = {} if body is None else {"data": json.dumps(body), "content_type": "application/json"}
+        url = path if path.startswith("/") or "://" in path else BASE + path
+        if query:
+            raw["query_params"] = query
+        with TestCase.captureOnCommitCallbacks(execute=True):
+            return self.client.generic(method, url, headers=sent, **raw)
+
+    def get(self, path, **kwargs):
+        return self.call("GET", path, **kwargs)
+
+    def post(self, path, body=None, **kwargs):
+        return self.call("POST", path, body, **kwargs)
+
+    def put(self, path, body=None, **kwargs):
+        return self.call("PUT", path, body, **kwargs)
+
+    def patch(self, path, body=None, **kwargs):
+        return self.call("PATCH", path, body, **kwargs)
+
+    def delete(self, path, body=None, **kwargs):
+        return self.call("DELETE", path, body, **kwargs)
+
+
+@pytest.fixture
+def broker(db):
+    return BrokerFactory(name="Demo")
+
+
+@pytest.fixture
+def other_broker(db):
+    return BrokerFactory(name="Other")
+
+
+@pytest.fixture
+def trader(broker):
+    return TraderFactory(broker=broker)
+
+
+@pytest.fixture
+def foreign_trader(other_broker):
+    return TraderFactory(broker=other_broker)
+
+
+@pytest.fixture
+def viewer(broker):
+    return Api(StaffFactory(broker=broker, role="Viewer"))
+
+
+@pytest.fixture
+def agent(broker):
+    return Api(StaffFactory(broker=broker, role="Agent"))
+
+
+@pytest.fixture
+def supervisor(broker):
+    return Api(StaffFactory(broker=broker, role="Supervisor"))
+
+
+@pytest.fixture
+def superuser(db):
+    return Api(SuperuserFactory())
+
+
+@pytest.fixture
+def anonymous(db):
+    return Api()
+
+
+@pytest.fixture
+def events(db):
+    """The audit events written since the fixture was asked for, oldest first: call it to read them."""
+    before = AuditEvent.objects.order_by("-id").values_list("id", flat=True).first() or 0
+
+    def read(**filters):
+        return list(AuditEvent.objects.filter(id__gt=before, **filters).order_by("id"))
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """The folder of real logs: REAL_DATA, or `shared/data` beside the checkout."""
+    folder = Path(os.environ.get("REAL_DATA") or Path(__file__).resolve().parent.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip("the real logs are not on this machine; name their folder in REAL_DATA")
+    return folder

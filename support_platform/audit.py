@@ -1,0 +1,93 @@
+"""The one way an audit event is written: by the operation that makes the change, in its transaction."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import transaction
+
+from .decimals import format_decimal
+from .instants import format_instant
+from .models import AuditEvent
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who makes a change, and the circumstances the audit trail keeps of it."""
+
+    name: str
+    id: int | None = None
+    broker_id: int | None = None
+    reason: str = ""
+    request_id: str = ""
+    source: str = AuditEvent.Source.COMMAND
+    ip: str | None = None
+
+    @classmethod
+    def of(cls, user, **circumstances):
+        return cls(name=user.email, id=user.pk, broker_id=user.broker_id, **circumstances)
+
+    def because(self, reason):
+        return replace(self, reason=reason)
+
+
+def record(action, subject, *, by, changes, owner=None, broker_id=None):
+    """
+    Write one event.
+
+    `changes` maps a field to (before, after); `owner` is the account the subject belongs to, and gives the event
+    its trader and its broker. Fails, and with it the change, outside a transaction.
+    """
+    if not transaction.get_connection().in_atomic_block:
+        raise RuntimeError(
+            f"{action} is recorded outside a transaction; the change could be kept without it."
+        )
+    return AuditEvent.objects.create(
+        actor=by.name,
+        actor_id=by.id,
+        broker=owner.broker_id if owner else broker_id,
+        action=action,
+        subject_type=subject._meta.model_name,
+        subject_id=subject.pk,
+        user=owner.pk if owner else None,
+        changes={field: [_plain(before), _plain(after)] for field, (before, after) in changes.items()},
+        reason=by.reason,
+        request_id=by.request_id,
+        source=by.source,
+        ip=by.ip,
+    )
+
+
+@transaction.atomic
+def record_refused_attempt(attempted, subject_type, subject_id, *, by):
+    """Someone tried to change an account that is not theirs to change. Nothing happened, and that is on record."""
+    return AuditEvent.objects.create(
+        actor=by.name,
+        actor_id=by.id,
+        broker=by.broker_id,
+        action=f"{subject_type}.attempt_refused",
+        subject_type=subject_type,
+        subject_id=subject_id,
+        changes={"attempted": [None, attempted]},
+        reason=by.reason,
+        request_id=by.request_id,
+        source=by.source,
+        ip=by.ip,
+    )
+
+
+def diff(row, **values):
+    """The part of `values` that differs from the row: {field: (before, after)}."""
+    return {
+        name: (getattr(row, name), value) for name, value in values.items() if getattr(row, name) != value
+    }
+
+
+def _plain(value):
+    if isinstance(value, Decimal):
+        return format_decimal(value)
+    if isinstance(value, datetime):
+        return format_instant(value)
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,33 @@
+"""System checks of our own: what must not start, or not start like this."""
+
+from django.conf import settings
+from django.core.checks import Error, Tags, register
+
+from .throttling import parse_rate
+
+
+@register(Tags.caches)
+def counters_are_shared(app_configs, **kwargs):
+    """Counters in one process's memory are exact for one process only."""
+    if settings.WORKERS > 1 and not settings.REDIS_URL:
+        return [
+            Error(
+                f"{settings.WORKERS} worker processes would each count the rate limits for themselves.",
+                hint="Set REDIS_URL, or run one worker (WEB_CONCURRENCY=1) with several threads.",
+                id="support_platform.E001",
+            )
+        ]
+    return []
+
+
+@register()
+def rates_are_rates(app_configs, **kwargs):
+    errors = []
+    for bucket, keys in settings.RATE_LIMITS.items():
+        for key, rates in keys.items():
+            for rate in rates:
+                try:
+                    parse_rate(rate)
+                except ValueError as error:
+                    errors.append(Error(f"RATE_LIMITS {bucket}/{key}: {error}", id="support_platform.E002"))
+    return errors

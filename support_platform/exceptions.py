@@ -1,0 +1,193 @@
+"""
+What the domain may raise, and how every error of the API is answered: RFC 9457 problem+json.
+
+Operations raise the plain exceptions; only this module's handler knows HTTP.
+"""
+
+import json
+import logging
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpResponse
+from rest_framework import exceptions as drf
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+logger = logging.getLogger(__name__)
+
+CONTENT_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:support-platform:problem:"
+
+TITLES = {
+    400: "The request is not valid",
+    401: "Not authenticated",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "The current state does not allow this",
+    411: "Length required",
+    412: "The resource has changed",
+    413: "The body is too large",
+    415: "Unsupported media type",
+    429: "Too many requests",
+    500: "Something went wrong here",
+    503: "Temporarily unavailable",
+}
+DETAILS = {
+    401: "Send a valid access token: Authorization: Bearer <token>. POST /api/v1/auth/token/ gives one.",
+    403: "Your role does not include the right to do this. Ask a supervisor.",
+    404: "There is no such resource within your reach.",
+    411: "Send the body with a Content-Length.",
+    500: "Nothing was changed by this request. Tell the operators the request id.",
+    503: "A part this request needs is not available. Nothing was changed. Try again shortly.",
+}
+CODES = {
+    400: "invalid",
+    401: "not_authenticated",
+    403: "permission_denied",
+    404: "not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    411: "length_required",
+    412: "stale",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+    429: "throttled",
+    500: "internal_error",
+    503: "unavailable",
+}
+RETRY_AFTER_SECONDS = 2
+
+
+class OperationRefused(Exception):
+    """
+    The subject's state forbids the change (409).
+
+    `code` is stable and for programs, `detail` says what to do next, `extra` goes into the answer as it is.
+    """
+
+    def __init__(self, code, detail, **extra):
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.extra = extra
+
+
+class InvalidChange(Exception):
+    """The values asked for break a rule (400). `errors` maps a field to (code, detail)."""
+
+    def __init__(self, **errors):
+        super().__init__("; ".join(f"{field}: {detail}" for field, (_, detail) in errors.items()))
+        self.errors = errors
+
+
+class StaleVersion(Exception):
+    """The row has moved on since the caller read it (412). `current` is the row's version now."""
+
+    def __init__(self, current):
+        super().__init__(
+            f"It is at version {current} now. Read it again, then repeat the change with its current ETag."
+        )
+        self.current = current
+
+
+class OutOfReach(Exception):
+    """The subject is gone, or not one this operation may touch (404)."""
+
+
+def problem(status, *, request_id, code=None, title=None, detail=None, **extra):
+    code = code or CODES.get(status, "error")
+    return {
+        "type": TYPE_PREFIX + code,
+        "title": title or TITLES.get(status, "Error"),
+        "status": status,
+        "detail": detail or DETAILS.get(status) or TITLES.get(status, "Error"),
+        "code": code,
+        **extra,
+        "request_id": request_id,
+    }
+
+
+def problem_response(status, request, *, headers=None, **members):
+    """A problem outside DRF's views: middleware, unknown paths, Django's own errors."""
+    body = problem(status, request_id=getattr(request, "request_id", None), **members)
+    response = HttpResponse(json.dumps(body), status=status, content_type=CONTENT_TYPE, headers=headers)
+    response["Cache-Control"] = "no-store"
+    if status == 401:
+        response["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def flatten(detail, path=""):
+    """DRF's nested error details as a list of {field, code, detail}."""
+    if isinstance(detail, dict):
+        return [
+            row
+            for key, value in detail.items()
+            for row in flatten(value, f"{path}.{key}" if path and key != "non_field_errors" else path or key)
+        ]
+    if isinstance(detail, list):
+        nested = [isinstance(item, dict | list) for item in detail]
+        return [
+            row
+            for index, item in enumerate(detail)
+            for row in flatten(item, f"{path}[{index}]" if nested[index] and item else path)
+        ]
+    return [{"field": path or "body", "code": getattr(detail, "code", "invalid"), "detail": str(detail)}]
+
+
+def _translate(exc):
+    """(status, members of the problem, headers) of an exception; None for one nobody foresaw."""
+    if isinstance(exc, OperationRefused):
+        return 409, {"code": exc.code, "detail": exc.detail, **exc.extra}, {}
+    if isinstance(exc, InvalidChange):
+        errors = [{"field": f, "code": code, "detail": text} for f, (code, text) in exc.errors.items()]
+        return 400, _invalid(errors), {}
+    if isinstance(exc, StaleVersion):
+        return 412, {"detail": str(exc)}, {"ETag": f'"{exc.current}"'}
+    if isinstance(exc, OutOfReach | Http404 | drf.NotFound):
+        return 404, {}, {}
+    if isinstance(exc, drf.ParseError):
+        return 400, _invalid([{"field": "body", "code": "parse_error", "detail": str(exc.detail)}]), {}
+    if isinstance(exc, drf.ValidationError):
+        return 400, _invalid(flatten(exc.detail)), {}
+    if isinstance(exc, drf.NotAuthenticated | drf.AuthenticationFailed):
+        return 401, {"detail": getattr(exc, "shown", None)}, {"WWW-Authenticate": "Bearer"}
+    if isinstance(exc, drf.PermissionDenied | PermissionDenied):
+        return 403, {}, {}
+    if isinstance(exc, drf.Throttled):
+        wait = max(1, int(exc.wait or 1))
+        members = {"detail": f"The limit is reached. Try again in {wait} seconds."}
+        return 429, members, {"Retry-After": str(wait)}
+    if isinstance(exc, RequestDataTooBig):
+        return 413, {}, {}
+    if isinstance(exc, OperationalError | InterfaceError):
+        return 503, {}, {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    if isinstance(exc, drf.APIException):
+        return exc.status_code, {"detail": str(exc.detail)}, {}
+    return None
+
+
+def _invalid(errors):
+    names = ", ".join(dict.fromkeys(error["field"] for error in errors))
+    code = errors[0]["code"] if len(errors) == 1 and errors[0]["code"] == "reason_required" else None
+    return {"code": code, "detail": f"Not valid: {names}. `errors` says why.", "errors": errors}
+
+
+def problem_handler(exc, context):
+    """DRF's EXCEPTION_HANDLER. Answers every exception, so that no HTML page can stand in for JSON."""
+    request = context["request"]
+    translated = _translate(exc)
+    if translated is None:
+        logger.exception("unhandled %s", type(exc).__name__, exc_info=exc)
+        translated = 500, {}, {}
+    elif translated[0] == 503:
+        logger.error("database unavailable: %s", type(exc).__name__)
+    status, members, headers = translated
+    if isinstance(exc, drf.MethodNotAllowed):
+        headers["Allow"] = ", ".join(context["view"].allowed_methods)
+        members["detail"] = f"This resource takes {headers['Allow']}."
+    set_rollback()
+    body = problem(status, request_id=getattr(request, "request_id", None), **members)
+    return Response(body, status=status, headers=headers, content_type=CONTENT_TYPE)

@@ -1,0 +1,72 @@
+from django.db import models
+from django.utils import timezone
+
+
+class VersionedModel(models.Model):
+    """A row whose `version` goes up by one on every change; it is what an ETag is made from."""
+
+    version = models.PositiveIntegerField(default=1, editable=False)
+
+    class Meta:
+        abstract = True
+
+
+class AuditEventQuerySet(models.QuerySet):
+    def visible_to(self, staff):
+        """
+        The events of the staff member's broker (all without one), or only its own without the right to read
+        the trail of others.
+        """
+        if not staff.has_perm("support_platform.view_auditevent"):
+            return self.filter(actor_id=staff.pk)
+        return self if staff.broker_id is None else self.filter(broker=staff.broker_id)
+
+
+class AuditEvent(models.Model):
+    """
+    One change, told once: who did what to which row, when, why, from where, and what it was before and after.
+
+    No foreign keys, so that an event outlives everything it speaks of. Append-only: the database itself refuses
+    UPDATE and DELETE (migration 0002).
+    """
+
+    class Source(models.TextChoices):
+        API = "api"
+        CONSOLE = "console"
+        COMMAND = "command"
+
+    at = models.DateTimeField(default=timezone.now)
+    actor = models.CharField(max_length=254)
+    actor_id = models.BigIntegerField(null=True)
+    broker = models.BigIntegerField(null=True)
+    action = models.CharField(max_length=64)
+    subject_type = models.CharField(max_length=32)
+    subject_id = models.BigIntegerField(null=True)
+    user = models.BigIntegerField(null=True)
+    changes = models.JSONField(default=dict)
+    reason = models.CharField(max_length=500, blank=True)
+    request_id = models.CharField(max_length=64, blank=True)
+    source = models.CharField(max_length=8, choices=Source)
+    ip = models.GenericIPAddressField(null=True)
+
+    objects = AuditEventQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ("view",)
+        permissions = [("revert_change", "Can revert a change")]
+        indexes = [
+            models.Index(fields=["at", "id"], name="audit_at"),
+            models.Index(fields=["broker", "at", "id"], name="audit_broker"),
+            models.Index(fields=["user", "at", "id"], name="audit_user"),
+            models.Index(fields=["actor_id", "at", "id"], name="audit_actor"),
+            models.Index(fields=["subject_type", "subject_id", "at", "id"], name="audit_subject"),
+            models.Index(fields=["request_id"], name="audit_request"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(source__in=["api", "console", "command"]), name="audit_source_known"
+            ),
+        ]
+
+    def __str__(self):
+        return f"{self.action} of {self.subject_type} {self.subject_id} by {self.actor}"

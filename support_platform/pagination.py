@@ -1,0 +1,152 @@
+"""
+Keyset pages: a page is found by comparing with the last row seen, not by counting rows skipped.
+
+So page 100,000 costs what page 1 costs, and rows that arrive or change meanwhile neither repeat nor hide others.
+The row's id breaks every tie. (DRF's CursorPagination counts an offset within equal values and loses rows.)
+"""
+
+from dataclasses import dataclass
+
+from django.core import signing
+from django.db.models import F
+from django.db.models.fields.tuple_lookups import TupleGreaterThan, TupleLessThan
+from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.pagination import BasePagination
+from rest_framework.response import Response
+
+from .instants import format_instant, parse_instant
+
+SALT = "support_platform.pagination"
+
+
+def invalid(name, code, detail):
+    """A query parameter refused by name (400)."""
+    return ValidationError({name: [ErrorDetail(detail, code=code)]})
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a page begins: beside the row (value, id); value None is the part of the rows that have none."""
+
+    value: object
+    id: int
+    backward: bool
+
+
+class KeysetPagination(BasePagination):
+    """
+    `{"next", "previous", "results"}`, and `"total"` when `include_total=true` asks for it.
+
+    The view names its `orderings`, the default first, each an instant with or without "-". A column that can be
+    null comes last in both directions.
+    """
+
+    default_page_size = 100
+    max_page_size = 1000
+    parameters = ("cursor", "page_size", "ordering", "include_total")
+
+    def paginate_queryset(self, queryset, request, view=None):
+        self.request = request
+        self.size = self._page_size(request.query_params.get("page_size"))
+        self.ordering = self._ordering(request.query_params.get("ordering"), view.orderings)
+        self.with_total = self._include_total(request.query_params.get("include_total"))
+        self.seal = self._seal(request)
+        position = self._position(request.query_params.get("cursor"))
+        self.total = queryset.order_by().count() if self.with_total else None
+        rows = self._rows(queryset, position)
+        more = len(rows) > self.size
+        rows = rows[: self.size]
+        backward = position is not None and position.backward
+        if backward:
+            rows.reverse()
+        self.next = self.previous = None
+        if rows:
+            if more or backward:
+                self.next = self._link(rows[-1], backward=False)
+            if (more and backward) or (position is not None and not backward):
+                self.previous = self._link(rows[0], backward=True)
+        return rows
+
+    def get_paginated_response(self, data):
+        body = {"next": self.next, "previous": self.previous, "results": data}
+        if self.with_total:
+            body["total"] = self.total
+        return Response(body)
+
+    def _rows(self, queryset, position):
+        """One page and one row more, from the part with values and then, if any room is left, the part without."""
+        column = self.ordering.lstrip("-")
+        backward = position is not None and position.backward
+        descending = self.ordering.startswith("-") != backward
+        nullable = queryset.model._meta.get_field(column).null
+        parts = [False, True] if nullable else [False]
+        if backward:
+            parts.reverse()
+        if nullable and position is not None:
+            parts = parts[parts.index(position.value is None) :]
+        rows = []
+        for empty in parts:
+            part = queryset.filter(**{f"{column}__isnull": empty}) if nullable else queryset
+            here = position is not None and (position.value is None) == empty
+            fields = ["id"] if empty else [column, "id"]
+            if here:
+                lookup = TupleLessThan if descending else TupleGreaterThan
+                if empty:
+                    part = part.filter(**{"id__lt" if descending else "id__gt": position.id})
+                else:
+                    part = part.filter(lookup((F(column), F("id")), (position.value, position.id)))
+            order = [f"-{field}" if descending else field for field in fields]
+            rows.extend(part.order_by(*order)[: self.size + 1 - len(rows)])
+            if len(rows) > self.size:
+                break
+        return rows
+
+    def _page_size(self, given):
+        if given is None:
+            return self.default_page_size
+        if given.isascii() and given.isdigit() and len(given) <= 4 and 1 <= int(given) <= self.max_page_size:
+            return int(given)
+        raise invalid("page_size", "invalid", f"Give a whole number from 1 to {self.max_page_size}.")
+
+    @staticmethod
+    def _include_total(given):
+        if given not in (None, "true", "false"):
+            raise invalid("include_total", "invalid", "Give true or false.")
+        return given == "true"
+
+    @staticmethod
+    def _ordering(given, orderings):
+        if given is None:
+            return orderings[0]
+        if given not in orderings:
+            raise invalid("ordering", "invalid_choice", f"Must be one of: {', '.join(orderings)}.")
+        return given
+
+    def _seal(self, request):
+        """What a cursor belongs to: this caller, this list, these filters. Another's cursor is refused."""
+        filters = sorted(
+            (name, value)
+            for name, value in request.query_params.items()
+            if name not in ("cursor", "page_size", "include_total")
+        )
+        return [request.user.pk, request.path, self.ordering, filters]
+
+    def _position(self, cursor):
+        if cursor is None:
+            return None
+        try:
+            instant, row_id, backward = signing.loads(cursor, salt=f"{SALT}:{self.seal!r}")
+        except (signing.BadSignature, ValueError):
+            raise invalid(
+                "cursor",
+                "invalid_cursor",
+                "Not a cursor of this list with these filters. Follow `next` as given, or begin without cursor.",
+            ) from None
+        return Position(None if instant is None else parse_instant(instant), row_id, backward)
+
+    def _link(self, row, *, backward):
+        value = getattr(row, self.ordering.lstrip("-"))
+        cursor = signing.dumps([format_instant(value), row.pk, backward], salt=f"{SALT}:{self.seal!r}")
+        query = self.request.query_params.copy()
+        query["cursor"] = cursor
+        return self.request.build_absolute_uri(f"{self.request.path}?{query.urlencode()}")

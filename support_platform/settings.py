@@ -1,0 +1,270 @@
+"""
+Settings of the support platform: one file, values from the environment.
+
+Without any variable the embedded default runs: SQLite, counters in one process's memory, mails as files, all
+under ``var/``. ``ENVIRONMENT=production`` refuses to start until everything that must be yours is named.
+"""
+
+import secrets
+from datetime import timedelta
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+
+ENVIRONMENT = env.str("ENVIRONMENT", "local")
+if ENVIRONMENT not in ("local", "production"):
+    raise ImproperlyConfigured(f"ENVIRONMENT is {ENVIRONMENT!r}; it must be 'local' or 'production'.")
+PRODUCTION = ENVIRONMENT == "production"
+
+if PRODUCTION:
+    missing = [
+        name
+        for name in ("SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL", "PUBLIC_URL", "EMAIL_URL")
+        if not env.str(name, "")
+    ]
+    if missing:
+        raise ImproperlyConfigured(f"ENVIRONMENT=production needs these variables: {', '.join(missing)}.")
+
+VAR_DIR = Path(env.str("VAR_DIR", str(BASE_DIR / "var")))
+
+
+def _local_secret():
+    """The embedded default's own key, made once, so that tokens and links survive a restart."""
+    path = VAR_DIR / "secret.key"
+    VAR_DIR.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        draft = VAR_DIR / f"secret.key.{secrets.token_hex(4)}"
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(50))
+        try:
+            path.hardlink_to(draft)  # two processes starting at once: the first key stays
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text().strip()
+
+
+SECRET_KEY = env.str("SECRET_KEY", "") or _local_secret()
+DEBUG = env.bool("DEBUG", False)
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+
+# Every link in a mail begins with this; a request's Host header never decides it.
+PUBLIC_URL = env.str("PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
+
+# How many proxies stand in front of us. Only the last that many entries of X-Forwarded-For are believed.
+TRUSTED_PROXY_HOPS = env.int("TRUSTED_PROXY_HOPS", 0)
+
+INSTALLED_APPS = [
+    "support_platform",
+    "accounts",
+    "trading",
+    "analytics",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+]
+
+MIDDLEWARE = [
+    "support_platform.middleware.RequestMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "support_platform.urls"
+WSGI_APPLICATION = "support_platform.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- database ---------------------------------------------------------------------------------------------
+DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'db.sqlite3'}")}
+_database = DATABASES["default"]
+if _database["ENGINE"].endswith("sqlite3"):
+    _database["OPTIONS"] = {
+        # IMMEDIATE: a transaction takes the write lock when it begins, so nothing it read can change under it.
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
+    }
+else:
+    _database["CONN_MAX_AGE"] = 0  # the pool below keeps the connections
+    _database["CONN_HEALTH_CHECKS"] = True
+    _database["OPTIONS"] = {
+        "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", 8), "timeout": 5},
+        "connect_timeout": 5,
+        "options": "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- cache: the counters of the rate limits --------------------------------------------------------------
+REDIS_URL = env.str("REDIS_URL", "")
+if REDIS_URL:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+else:
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+            # LocMem throws entries away past MAX_ENTRIES, and a counter thrown away is a limit exceeded.
+            "OPTIONS": {"MAX_ENTRIES": 1_000_000},
+        }
+    }
+# Several worker processes count exactly only in a shared cache; support_platform.checks refuses them without.
+WORKERS = env.int("WEB_CONCURRENCY", 1)
+# django-ratelimit's own check knows neither LocMem within one process nor Django's Redis cache.
+SILENCED_SYSTEM_CHECKS = ["django_ratelimit.E003", "django_ratelimit.W001"]
+
+# --- limits: the one table -----------------------------------------------------------------------------
+# bucket -> what it counts by -> rates, "N/s|m|h|d". Each can be set from the environment, for example
+# RATE_LIMIT_READ=1200/m or RATE_LIMIT_LOGIN_ADDRESS=10/m,50/h.
+RATE_LIMITS = {
+    "read": {"staff user": env.list("RATE_LIMIT_READ", default=["600/m"])},
+    "write": {"staff user": env.list("RATE_LIMIT_WRITE", default=["120/m"])},
+    "analytics": {"staff user": env.list("RATE_LIMIT_ANALYTICS", default=["120/m"])},
+    "login": {
+        "address": env.list("RATE_LIMIT_LOGIN_ADDRESS", default=["10/m", "50/h"]),
+        "e-mail": env.list("RATE_LIMIT_LOGIN_EMAIL", default=["5/m"]),
+    },
+    "reset": {"target trader": env.list("RATE_LIMIT_RESET", default=["3/m", "20/d"])},
+}
+
+# --- accounts ------------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+PASSWORD_RESET_LIFETIME = timedelta(seconds=env.int("PASSWORD_RESET_SECONDS", 3600))
+EMAIL_CONFIRMATION_LIFETIME = timedelta(seconds=env.int("EMAIL_CONFIRMATION_SECONDS", 3 * 24 * 3600))
+AUDIT_REASON_REQUIRED = env.bool("AUDIT_REASON_REQUIRED", False)
+
+# Imports run one way (accounts <- trading <- analytics). The two places where a lower app needs a higher one are
+# named here: what a trader's deactivation does with deployments, and what a correction's impact is measured with.
+DEPLOYMENT_TREATMENT = "trading.operations.treat_deployments"
+DEPLOYMENT_FIGURES = "analytics.queries.deployment_figures"
+
+LOGIN_URL = "admin:login"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "accounts.pages.csrf_failure"
+
+# --- API ----------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.BearerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["support_platform.permissions.HasRight"],
+    "DEFAULT_THROTTLE_CLASSES": ["support_platform.throttling.CallerThrottle"],
+    "DEFAULT_PARSER_CLASSES": ["support_platform.parsers.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "support_platform.parsers.AlwaysJSON",
+    "DEFAULT_PAGINATION_CLASS": "support_platform.pagination.KeysetPagination",
+    "DEFAULT_FILTER_BACKENDS": ["support_platform.filters.StrictFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "support_platform.schema.PlatformSchema",
+    "DEFAULT_METADATA_CLASS": None,
+    "EXCEPTION_HANDLER": "support_platform.exceptions.problem_handler",
+    "URL_FORMAT_OVERRIDE": None,
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "NUM_PROXIES": 0,
+}
+
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=1),
+    "SIGNING_KEY": env.str("JWT_SIGNING_KEY", "") or SECRET_KEY,
+    "ALGORITHM": "HS256",
+    "UPDATE_LAST_LOGIN": False,
+}
+
+MAX_BODY_BYTES = 256 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # the console's forms; /api/ takes MAX_BODY_BYTES
+
+# --- mail ---------------------------------------------------------------------------------------------
+vars().update(env.email_url("EMAIL_URL", default=f"filemail:///{VAR_DIR / 'mail'}"))
+EMAIL_TIMEOUT = 5
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "support@localhost")
+# Who tries again what a dead mail server refused: a thread in the server, or (False) `manage.py send_mails`.
+MAIL_RETRY_IN_SERVER = env.bool("MAIL_RETRY_IN_SERVER", True)
+
+# --- the rest -----------------------------------------------------------------------------------------
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+STATIC_URL = "/static/"
+# The embedded default serves the files from where the packages have them; production from `collectstatic`.
+STATIC_ROOT = str(VAR_DIR / "static") if PRODUCTION else None
+WHITENOISE_USE_FINDERS = not PRODUCTION
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if PRODUCTION
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+if PRODUCTION:
+    SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", True)
+    SECURE_REDIRECT_EXEMPT = [r"^health/"]
+    SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", 365 * 24 * 3600)
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+    if TRUSTED_PROXY_HOPS:
+        SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"request_id": {"()": "support_platform.logs.RequestIdFilter"}},
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"},
+    },
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "filters": ["request_id"], "formatter": "line"},
+    },
+    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", "INFO")},
+    # Refused requests are answers, not incidents; our own request line already tells them.
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+    },
+}

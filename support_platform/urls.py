@@ -1,0 +1,28 @@
+"""The API's table of contents, and everything else the server answers."""
+
+from django.urls import include, path, re_path
+from rest_framework.routers import SimpleRouter
+
+from accounts import pages as account_pages
+from accounts import views as accounts
+
+from . import views
+
+router = SimpleRouter()
+router.register("users", accounts.UserViewSet, "users")
+router.register("audit", views.AuditViewSet, "audit")
+router.register("limits", views.LimitsViewSet, "limits")
+
+urlpatterns = [
+    path("api/v1/", include(router.urls)),
+    path("api/v1/auth/token/", accounts.LogInView.as_view(), name="token"),
+    path("api/v1/auth/token/refresh/", accounts.RefreshView.as_view(), name="token-refresh"),
+    path("api/v1/auth/token/revoke/", accounts.RevokeView.as_view(), name="token-revoke"),
+    re_path(r"^api/", views.not_found),
+    path("account/password/<str:token>/", account_pages.follow_reset, name="password-reset"),
+    path("account/password/", account_pages.set_password, name="password-set"),
+    path("account/email/<str:token>/", account_pages.follow_email, name="email-confirmation"),
+    path("account/email/", account_pages.confirm_email, name="email-confirm"),
+    path("health/live/", views.live),
+    path("health/ready/", views.ready),
+]

@@ -1,0 +1,172 @@
+"""
+What the API's views share: strict parameters, scope, the write path with dry run and If-Match, limits' headers.
+
+A resource's view declares; the machinery is here. A write is at most: load, call the operation once, answer.
+"""
+
+from urllib.parse import unquote_to_bytes
+
+from django.conf import settings
+from django.db import transaction
+from django.http import Http404
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from . import throttling
+from .audit import Actor
+from .filters import check_parameters
+from .pagination import KeysetPagination, invalid
+from .text import check_text
+
+MAX_ID = 2**63 - 1
+REASON_LENGTH = 500
+
+
+class PlatformView:
+    """For every view of the API: known parameters only, the actor, the headers of the limits."""
+
+    rights = {}
+    http_method_names = ["get", "head", "post", "put", "patch", "delete"]
+    # action -> query parameters it takes, besides those that lists and writes always take
+    parameters = {}
+
+    def initial(self, request, *args, **kwargs):
+        super().initial(request, *args, **kwargs)
+        if getattr(self, "action", "") is not None:  # None: no such method, which is answered 405
+            check_parameters(request, self.allowed_parameters())
+
+    def allowed_parameters(self):
+        return set(self.parameters.get(getattr(self, "action", None), ()))
+
+    def finalize_response(self, request, response, *args, **kwargs):
+        response = super().finalize_response(request, response, *args, **kwargs)
+        for name, value in throttling.headers(request).items():
+            response[name] = value
+        return response
+
+    @property
+    def actor(self):
+        """Who makes this change, with the reason given in the Audit-Reason header."""
+        return Actor.of(
+            self.request.user,
+            reason=self.reason(),
+            request_id=self.request.request_id,
+            source="api",
+            ip=throttling.client_address(self.request),
+        )
+
+    def reason(self):
+        raw = self.request.META.get("HTTP_AUDIT_REASON")
+        if raw is None:
+            if settings.AUDIT_REASON_REQUIRED:
+                detail = "Say why in the header Audit-Reason (percent-encoded UTF-8)."
+                raise invalid("Audit-Reason", "reason_required", detail)
+            return ""
+        try:
+            return check_text(unquote_to_bytes(raw.encode("ascii")).decode("utf-8"), REASON_LENGTH)
+        except UnicodeError:
+            detail = "Percent-encode the reason's UTF-8 bytes."
+        except ValueError as error:
+            detail = str(error)
+        raise invalid("Audit-Reason", "invalid", detail)
+
+    def require(self, right):
+        if not self.request.user.has_perm(right):
+            raise PermissionDenied
+
+
+class ResourceViewSet(PlatformView, GenericViewSet):
+    """
+    One resource: rows a staff member may see, addressed by id.
+
+    A subclass names `rights` (action -> right), `orderings`, `filterset_class`, `serializer_class` (the answer),
+    `inputs` (action -> serializer of the body) and `get_queryset`, already scoped to the caller's broker.
+    """
+
+    lookup_value_regex = "[1-9][0-9]{0,18}"
+    pagination_class = KeysetPagination
+    orderings = ()
+    inputs = {}
+
+    # --- reads ---------------------------------------------------------------------------------------
+    def list(self, request):
+        return self.answer_list(self.get_queryset(), self.get_serializer)
+
+    def retrieve(self, request, pk):
+        return self.answer(self.get_object())
+
+    def answer_list(self, queryset, serializer):
+        rows = self.paginate_queryset(self.filter_queryset(queryset))
+        return self.get_paginated_response(serializer(rows, many=True).data)
+
+    def get_object(self):
+        pk = int(self.kwargs["pk"])
+        row = self.get_queryset().filter(pk=pk).first() if pk <= MAX_ID else None
+        if row is None:
+            raise Http404
+        return row
+
+    def allowed_parameters(self):
+        allowed = super().allowed_parameters()
+        if self.action == "list":
+            allowed |= {*KeysetPagination.parameters, *self.filterset_class.base_filters}
+        if self.request.method not in ("GET", "HEAD"):
+            allowed.add("dry_run")
+        return allowed
+
+    # --- writes --------------------------------------------------------------------------------------
+    @property
+    def dry_run(self):
+        return self.flag("dry_run")
+
+    def flag(self, name):
+        given = self.request.query_params.get(name, "false")
+        if given not in ("true", "false"):
+            raise invalid(name, "invalid", "Give true or false.")
+        return given == "true"
+
+    def body(self):
+        """The request's body, validated by the action's serializer."""
+        serializer = self.inputs[self.action](data=self.request.data, context=self.get_serializer_context())
+        serializer.is_valid(raise_exception=True)
+        return serializer.validated_data
+
+    def subject(self):
+        """The addressed row, carrying the versions that If-Match accepts."""
+        row = self.get_object()
+        accepted = self.request.META.get("HTTP_IF_MATCH")
+        if accepted is not None and accepted.strip() != "*":
+            tags = (tag.strip() for tag in accepted.split(","))
+            row.if_match = {int(tag[1:-1]) for tag in tags if _is_etag(tag)}
+        return row
+
+    def change(self, operation, *, represent=None, status=200, **arguments):
+        """
+        Run one operation on the addressed row and answer it; on a dry run answer the same and keep nothing.
+
+        `represent` turns what the operation returns into (row, body of the answer); without it the operation
+        returns the row.
+        """
+        by, dry_run, subject = self.actor, self.dry_run, self.subject()
+        with transaction.atomic():
+            result = operation(subject, by=by, **arguments)
+            row, data = represent(result) if represent else (result, self.represent(result))
+            if dry_run:
+                data = {**data, "dry_run": True}
+                transaction.set_rollback(True)
+        return Response(data, status=status, headers={} if dry_run else {"ETag": etag(row)})
+
+    def represent(self, row):
+        return self.get_serializer(row).data
+
+    def answer(self, row):
+        return Response(self.represent(row), headers={"ETag": etag(row)})
+
+
+def etag(row):
+    return f'"{row.version}"'
+
+
+def _is_etag(tag):
+    return len(tag) <= 20 and tag[:1] == tag[-1:] == '"' and tag[1:-1].isascii() and tag[1:-1].isdigit()
