@@ -19,9 +19,7 @@ class PhoneField(TextField):
     def to_python(self, value):
         value = super().to_python(value)
         if value is not None and not PHONE.fullmatch(value):
-            raise ValidationError(
-                "Give the number as +4915112345678 (in an address the + is %2B).", code="invalid"
-            )
+            raise ValidationError("Give the number as +4915112345678 (in an address the + is %2B).", code="invalid")
         return value
 
 

@@ -27,9 +27,7 @@ def reset_is_open(user, now):
 
 
 def email_change_is_open(user, now):
-    return (
-        bool(user.email_nonce) and user.is_active and bool(user.pending_email) and now < user.email_expires_at
-    )
+    return bool(user.email_nonce) and user.is_active and bool(user.pending_email) and now < user.email_expires_at
 
 
 def reset_link(user):
@@ -37,27 +35,19 @@ def reset_link(user):
 
 
 def email_link(user):
-    return settings.PUBLIC_URL + reverse(
-        "email-confirmation", args=[_token(EMAIL, user.pk, user.email_nonce)]
-    )
+    return settings.PUBLIC_URL + reverse("email-confirmation", args=[_token(EMAIL, user.pk, user.email_nonce)])
 
 
 def user_of_reset(token, now, *, locked=False):
     """The trader whose open reset link this is, or None."""
     user, nonce = _read(RESET, token, locked)
-    return (
-        user if user and reset_is_open(user, now) and constant_time_compare(nonce, user.reset_nonce) else None
-    )
+    return user if user and reset_is_open(user, now) and constant_time_compare(nonce, user.reset_nonce) else None
 
 
 def user_of_email_change(token, now, *, locked=False):
     """The trader whose open confirmation link this is, or None."""
     user, nonce = _read(EMAIL, token, locked)
-    return (
-        user
-        if user and email_change_is_open(user, now) and constant_time_compare(nonce, user.email_nonce)
-        else None
-    )
+    return user if user and email_change_is_open(user, now) and constant_time_compare(nonce, user.email_nonce) else None
 
 
 def _token(salt, user_id, nonce):

@@ -74,9 +74,7 @@ def deliver(pk):
         OutgoingMail.objects.filter(pk=pk).update(
             next_attempt_at=timezone.now() + delay, last_error=f"{type(error).__name__}: {error}"[:200]
         )
-        logger.warning(
-            "mail %s (%s) not sent: %s; next try in %s", pk, mail.kind, type(error).__name__, delay
-        )
+        logger.warning("mail %s (%s) not sent: %s; next try in %s", pk, mail.kind, type(error).__name__, delay)
         return False
     OutgoingMail.objects.filter(pk=pk).update(sent_at=timezone.now(), last_error="")
     return True

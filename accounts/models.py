@@ -104,12 +104,8 @@ class User(VersionedModel, AbstractBaseUser, PermissionsMixin):
                 condition=Q(pending_email__isnull=True) | Q(pending_email=Lower("pending_email")),
                 name="user_pending_email_lower",
             ),
-            models.CheckConstraint(
-                condition=Q(is_staff=True) | Q(broker__isnull=False), name="user_trader_has_broker"
-            ),
-            models.CheckConstraint(
-                condition=Q(is_superuser=False) | Q(is_staff=True), name="user_superuser_is_staff"
-            ),
+            models.CheckConstraint(condition=Q(is_staff=True) | Q(broker__isnull=False), name="user_trader_has_broker"),
+            models.CheckConstraint(condition=Q(is_superuser=False) | Q(is_staff=True), name="user_superuser_is_staff"),
             models.CheckConstraint(condition=Q(version__gte=1), name="user_version_positive"),
         ]
         indexes = [

@@ -108,9 +108,7 @@ def change_contact(user, *, by, verified=False, **values):
     if "email" in values:
         email = User.objects.normalize_email(values["email"])
         if email != user.email and _is_taken(email, but=user):
-            raise OperationRefused(
-                "email_taken", "Another account has this address. Ask for a different one."
-            )
+            raise OperationRefused("email_taken", "Another account has this address. Ask for a different one.")
         if email == user.email:
             if user.pending_email:
                 changes["pending_email"] = (user.pending_email, None)
@@ -121,9 +119,7 @@ def change_contact(user, *, by, verified=False, **values):
             fields += _switch_email(user, email)
         elif email != user.pending_email or not links.email_change_is_open(user, timezone.now()):
             if not user.is_active:
-                raise OperationRefused(
-                    "inactive", "The account is inactive. Activate it, then change the address."
-                )
+                raise OperationRefused("inactive", "The account is inactive. Activate it, then change the address.")
             changes["pending_email"] = (user.pending_email, email)
             user.pending_email = email
             user.email_nonce = links.new_nonce()

@@ -118,9 +118,7 @@ def _forget_links(request):
 
 def csrf_failure(request, reason=""):
     """A form posted without its page: here that is one more dead link, elsewhere Django's own answer."""
-    return (
-        _dead_link(request) if request.path.startswith("/account/") else django_csrf_failure(request, reason)
-    )
+    return _dead_link(request) if request.path.startswith("/account/") else django_csrf_failure(request, reason)
 
 
 def _visitor(request):

@@ -26,9 +26,7 @@ def log_in(user, *, by):
     session.created_at = now
     session.save(force_insert=True)
     User.objects.filter(pk=user.pk).update(last_login=now)
-    audit.record(
-        "user.logged_in", user, by=by, changes={"session": (None, str(session.pk))}, broker_id=user.broker_id
-    )
+    audit.record("user.logged_in", user, by=by, changes={"session": (None, str(session.pk))}, broker_id=user.broker_id)
     return pair
 
 
@@ -81,9 +79,7 @@ def create_service_token(user, days, *, by):
     :returns: (the token, the session)
     """
     lifetime = timedelta(days=days)
-    session = ApiSession(
-        pk=uuid.uuid4(), user=user, session_version=user.session_version, kind=ApiSession.Kind.SERVICE
-    )
+    session = ApiSession(pk=uuid.uuid4(), user=user, session_version=user.session_version, kind=ApiSession.Kind.SERVICE)
     token, _, session.expires_at = tokens.issue("access", session, lifetime=lifetime)
     session.save(force_insert=True)
     changes = {"session": (None, str(session.pk)), "expires_at": (None, session.expires_at)}

@@ -132,6 +132,4 @@ def _create(email, password, **fields):
         with transaction.atomic():
             return User.objects.create_user(email, password, **fields)
     except IntegrityError:
-        raise OperationRefused(
-            "email_taken", f"There is an account with the address {email} already."
-        ) from None
+        raise OperationRefused("email_taken", f"There is an account with the address {email} already.") from None

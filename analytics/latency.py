@@ -107,9 +107,7 @@ DEFINITIONS = {
     "count": "Orders in scope, with or without time stamps; within a stage: orders with both of its stamps.",
     "excluded": "Always empty: no order is left out of the answer, each stage counts what it misses.",
     "unit": "Gaps are in milliseconds, exact to the microsecond.",
-    "method": (
-        "Percentiles interpolate linearly between closest ranks (Hyndman-Fan type 7) over the raw gaps."
-    ),
+    "method": ("Percentiles interpolate linearly between closest ranks (Hyndman-Fan type 7) over the raw gaps."),
     "stages": "Per stage the figures over all orders that carry both of its time stamps.",
     "decision": "sent_at - signal_at: from the strategy's signal to the order leaving.",
     "acknowledgement": "acknowledged_at - sent_at: from the order leaving to the broker's confirmation.",
@@ -124,17 +122,9 @@ DEFINITIONS = {
     "p99": "99th percentile of the stage's gaps.",
     "max": "Largest gap of the stage.",
     "missing": "Orders left out of the stage because one or both of its time stamps are unknown.",
-    "clock_skew": (
-        "Negative gaps (the later stamp is the earlier instant); they stay in every figure, unclipped."
-    ),
-    "histogram": (
-        "Gaps in (previous le, le] ms, not cumulative; le null is open above; negatives are in the first."
-    ),
-    "latency_ms": (
-        "Of one order: total, else execution, else acknowledgement, else decision; null without any."
-    ),
+    "clock_skew": ("Negative gaps (the later stamp is the earlier instant); they stay in every figure, unclipped."),
+    "histogram": ("Gaps in (previous le, le] ms, not cumulative; le null is open above; negatives are in the first."),
+    "latency_ms": ("Of one order: total, else execution, else acknowledgement, else decision; null without any."),
     "timestamp": "Of one order: the first known of signal_at, sent_at, acknowledged_at, filled_at.",
-    "series": (
-        "Per UTC interval of the orders' timestamp; orders without one and empty intervals are left out."
-    ),
+    "series": ("Per UTC interval of the orders' timestamp; orders without one and empty intervals are left out."),
 }

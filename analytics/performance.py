@@ -33,9 +33,7 @@ class _Step(NamedTuple):
         return self.peak - self.equity
 
 
-def summary(
-    trades: Iterable[ClosedTrade], starting_capital: Decimal | None = None, open_trades: int = 0
-) -> dict:
+def summary(trades: Iterable[ClosedTrade], starting_capital: Decimal | None = None, open_trades: int = 0) -> dict:
     with localcontext(EXACT):
         trades = list(trades)
         results = [trade.result for trade in trades]
@@ -72,8 +70,7 @@ def summary(
             "max_drawdown": fall,
             "average_holding_seconds": _average_holding_seconds(trades),
             "equity_curve": [
-                {"at": step.at, "equity": step.equity, "drawdown": step.drawdown}
-                for step in _thinned(steps, fall)
+                {"at": step.at, "equity": step.equity, "drawdown": step.drawdown} for step in _thinned(steps, fall)
             ],
         }
 
@@ -84,9 +81,7 @@ def figures(trades: Iterable[ClosedTrade], starting_capital: Decimal | None = No
     return {name: full[name] for name in ("win_rate", "pnl", "max_drawdown")}
 
 
-def series(
-    trades: Iterable[ClosedTrade], interval: str, starting_capital: Decimal | None = None
-) -> list[dict]:
+def series(trades: Iterable[ClosedTrade], interval: str, starting_capital: Decimal | None = None) -> list[dict]:
     with localcontext(EXACT):
         trades = list(trades)
         last_step = {
@@ -164,9 +159,7 @@ def _thinned(steps: list[_Step], fall: dict) -> list[_Step]:
     return [step for index, step in enumerate(steps) if index in kept or step.at in marks]
 
 
-def _sharpe_ratio(
-    trades: list[ClosedTrade], starting_capital: Decimal | None
-) -> tuple[float | None, str | None]:
+def _sharpe_ratio(trades: list[ClosedTrade], starting_capital: Decimal | None) -> tuple[float | None, str | None]:
     """
     The ratio, or None and the reason. The risk-free rate is 0 and the year has 365 days.
 

@@ -188,16 +188,12 @@ DEFINITIONS = {
         "Orders left out by the first reason that holds: not_filled (neither filled_at nor filled_price), "
         "no_expected_price, zero_expected_price (bps undefined), no_filled_price."
     ),
-    "without_quantity": (
-        "Counted orders without filled_quantity: in the bps figures, not in costs and weights."
-    ),
+    "without_quantity": ("Counted orders without filled_quantity: in the bps figures, not in costs and weights."),
     "unit": "Basis points of the expected price: 1 bps = 0.01 %.",
     "sign": "Positive = cost to the trader: a buy above or a sell below the expected price.",
     "method": "Percentiles interpolate linearly between closest ranks (Hyndman-Fan type 7).",
     "bps": "side * (filled_price - expected_price) / |expected_price| * 10000, side +1 for buy, -1 for sell.",
-    "cost": (
-        "side * (filled_price - expected_price) * filled_quantity in quote currency; null without quantity."
-    ),
+    "cost": ("side * (filled_price - expected_price) * filled_quantity in quote currency; null without quantity."),
     "mean_bps": "Arithmetic mean of bps, every order counting the same.",
     "weighted_mean_bps": (
         "Sum of cost / sum of |expected_price| * filled_quantity * 10000, over orders with a quantity; "
@@ -214,9 +210,7 @@ DEFINITIONS = {
     "favourable_share": "Orders with bps < 0 / count.",
     "zero_share": "Orders with bps = 0 / count.",
     "split_count": "Counted orders with an arrival_price, over which delay_bps and execution_bps are means.",
-    "delay_bps": (
-        "side * (arrival_price - expected_price) / |expected_price| * 10000; null without arrival_price."
-    ),
+    "delay_bps": ("side * (arrival_price - expected_price) / |expected_price| * 10000; null without arrival_price."),
     "execution_bps": (
         "side * (filled_price - arrival_price) / |expected_price| * 10000; with delay_bps it adds up to "
         "the bps of the same orders."
@@ -224,7 +218,5 @@ DEFINITIONS = {
     "by_side": "Count, mean_bps and total_cost of the buys and of the sells.",
     "by_symbol": "Count, mean_bps and total_cost per symbol, most orders first, then by symbol.",
     "worst": "The at most 10 orders of the largest bps; ties by larger cost, then by order id.",
-    "series": (
-        "Per UTC interval of the orders' timestamp; orders without one and empty intervals are left out."
-    ),
+    "series": ("Per UTC interval of the orders' timestamp; orders without one and empty intervals are left out."),
 }

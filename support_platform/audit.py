@@ -39,9 +39,7 @@ def record(action, subject, *, by, changes, owner=None, broker_id=None):
     its trader and its broker. Fails, and with it the change, outside a transaction.
     """
     if not transaction.get_connection().in_atomic_block:
-        raise RuntimeError(
-            f"{action} is recorded outside a transaction; the change could be kept without it."
-        )
+        raise RuntimeError(f"{action} is recorded outside a transaction; the change could be kept without it.")
     return AuditEvent.objects.create(
         actor=by.name,
         actor_id=by.id,
@@ -78,9 +76,7 @@ def record_refused_attempt(attempted, subject_type, subject_id, *, by):
 
 def diff(row, **values):
     """The part of `values` that differs from the row: {field: (before, after)}."""
-    return {
-        name: (getattr(row, name), value) for name, value in values.items() if getattr(row, name) != value
-    }
+    return {name: (getattr(row, name), value) for name, value in values.items() if getattr(row, name) != value}
 
 
 def _plain(value):

@@ -45,9 +45,7 @@ def check_fits(value, vendor=None):
     if len(fraction) > DECIMAL_PLACES:
         raise ValidationError(f"May have {DECIMAL_PLACES} decimal places.", code="max_decimal_places")
     if len(whole) > MAX_DIGITS - DECIMAL_PLACES:
-        raise ValidationError(
-            f"May have {MAX_DIGITS - DECIMAL_PLACES} digits before the point.", code="max_digits"
-        )
+        raise ValidationError(f"May have {MAX_DIGITS - DECIMAL_PLACES} digits before the point.", code="max_digits")
     if (vendor or connection.vendor) == "sqlite" and significant_digits(value) > SQLITE_DIGITS:
         raise ValidationError(
             f"SQLite keeps {SQLITE_DIGITS} significant digits exactly and this has "

@@ -118,9 +118,7 @@ class StrictFilterSet(django_filters.FilterSet):
             for name, start in cleaned.items():
                 end = cleaned.get(name.replace("_after", "_before")) if name.endswith("_after") else None
                 if start and end and start > end:
-                    self.add_error(
-                        name, ValidationError("Must not be later than the _before.", code="invalid")
-                    )
+                    self.add_error(name, ValidationError("Must not be later than the _before.", code="invalid"))
             return cleaned
 
     def get_form_class(self):

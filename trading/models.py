@@ -62,9 +62,7 @@ class StrategyQuerySet(SoftDeletedQuerySet):
             .annotate(n=models.Count("pk"))
             .values("n")
         )
-        return self.annotate(
-            active_deployments=Coalesce(Subquery(counts, output_field=IntegerField()), Value(0))
-        )
+        return self.annotate(active_deployments=Coalesce(Subquery(counts, output_field=IntegerField()), Value(0)))
 
 
 class Strategy(OwnedModel, SoftDeletedModel):
@@ -128,9 +126,7 @@ class Deployment(OwnedModel):
     status = models.CharField(max_length=7, choices=Status, default=Status.ACTIVE)
     mode = models.CharField(max_length=5, choices=Mode, default=Mode.LIVE)
     symbol = models.CharField(max_length=64, blank=True)
-    quantity = ExactDecimalField(
-        null=True, blank=True, help_text="per trade; unknown for imported deployments"
-    )
+    quantity = ExactDecimalField(null=True, blank=True, help_text="per trade; unknown for imported deployments")
     stop_loss_pct = models.DecimalField(max_digits=9, decimal_places=6, null=True, blank=True)
     take_profit_pct = models.DecimalField(max_digits=9, decimal_places=6, null=True, blank=True)
     max_open_trades = models.PositiveSmallIntegerField(default=1)
@@ -149,9 +145,7 @@ class Deployment(OwnedModel):
                 condition=Q(status__in=["active", "paused", "stopped"]), name="deployment_status_known"
             ),
             models.CheckConstraint(condition=Q(mode__in=["live", "paper"]), name="deployment_mode_known"),
-            models.CheckConstraint(
-                condition=Q(order_type__in=["market", "limit"]), name="deployment_order_type_known"
-            ),
+            models.CheckConstraint(condition=Q(order_type__in=["market", "limit"]), name="deployment_order_type_known"),
             models.CheckConstraint(
                 condition=Q(status="stopped", stopped_at__isnull=False)
                 | (~Q(status="stopped") & Q(stopped_at__isnull=True)),
@@ -168,8 +162,7 @@ class Deployment(OwnedModel):
                 name="deployment_stop_loss_range",
             ),
             models.CheckConstraint(
-                condition=Q(take_profit_pct__isnull=True)
-                | Q(take_profit_pct__gt=0, take_profit_pct__lte=100),
+                condition=Q(take_profit_pct__isnull=True) | Q(take_profit_pct__gt=0, take_profit_pct__lte=100),
                 name="deployment_take_profit_range",
             ),
             models.CheckConstraint(
@@ -235,9 +228,7 @@ class Trade(OwnedModel):
         constraints = [
             models.CheckConstraint(condition=Q(side__in=["long", "short"]), name="trade_side_known"),
             models.CheckConstraint(condition=Q(quantity__gt=0), name="trade_quantity_positive"),
-            models.CheckConstraint(
-                condition=Q(strike__isnull=True) | Q(strike__gt=0), name="trade_strike_positive"
-            ),
+            models.CheckConstraint(condition=Q(strike__isnull=True) | Q(strike__gt=0), name="trade_strike_positive"),
             models.CheckConstraint(
                 condition=Q(closed_at__isnull=True) | Q(closed_at__gte=F("taken_at")),
                 name="trade_closed_after_taken",
@@ -288,12 +279,8 @@ class Order(OwnedModel):
         MARKET = "market"
         LIMIT = "limit"
 
-    strategy = models.ForeignKey(
-        Strategy, on_delete=models.PROTECT, null=True, blank=True, related_name="orders"
-    )
-    deployment = models.ForeignKey(
-        Deployment, on_delete=models.PROTECT, null=True, blank=True, related_name="orders"
-    )
+    strategy = models.ForeignKey(Strategy, on_delete=models.PROTECT, null=True, blank=True, related_name="orders")
+    deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, null=True, blank=True, related_name="orders")
     trade = models.ForeignKey(Trade, on_delete=models.PROTECT, null=True, blank=True, related_name="orders")
     external_id = models.CharField(max_length=200)
     symbol = models.CharField(max_length=64)
@@ -320,9 +307,7 @@ class Order(OwnedModel):
         default_permissions = ("view",)
         constraints = [
             models.CheckConstraint(condition=Q(side__in=["buy", "sell"]), name="order_side_known"),
-            models.CheckConstraint(
-                condition=Q(order_type__in=["", "market", "limit"]), name="order_order_type_known"
-            ),
+            models.CheckConstraint(condition=Q(order_type__in=["", "market", "limit"]), name="order_order_type_known"),
             models.CheckConstraint(
                 condition=Q(quantity__isnull=True) | Q(quantity__gt=0), name="order_quantity_positive"
             ),

@@ -32,9 +32,7 @@ def logged_orders(read_log):
 def order_times(signal=None, sent=None, acknowledged=None, filled=None, order=1):
     """Stamps in milliseconds after START."""
     stamps = (signal, sent, acknowledged, filled)
-    return latency.OrderTimes(
-        order, 9, *(None if ms is None else START + timedelta(milliseconds=ms) for ms in stamps)
-    )
+    return latency.OrderTimes(order, 9, *(None if ms is None else START + timedelta(milliseconds=ms) for ms in stamps))
 
 
 def assert_stage(figures, expected):
@@ -116,9 +114,7 @@ def test_latency_of_an_empty_stage_has_null_figures():
 def test_latency_histogram_counts_each_gap_once():
     gaps = (0, 10, 10.001, 25, 9999, 10000, 10000.001)
 
-    stage = latency.summary(order_times(sent=0, acknowledged=gap) for gap in gaps)["stages"][
-        "acknowledgement"
-    ]
+    stage = latency.summary(order_times(sent=0, acknowledged=gap) for gap in gaps)["stages"]["acknowledgement"]
 
     counts = {bucket["le"]: bucket["count"] for bucket in stage["histogram"] if bucket["count"]}
     assert counts == {10: 2, 25: 2, 10000: 2, None: 1}

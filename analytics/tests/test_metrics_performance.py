@@ -69,9 +69,7 @@ def test_performance_of_real_trades(logged_trades, strategy):
         "average_loss": "average_loss",
     }.items():
         wanted = expected[theirs]
-        assert (
-            summary[key] is None if wanted is None else float(summary[key]) == pytest.approx(wanted, abs=1e-8)
-        )
+        assert summary[key] is None if wanted is None else float(summary[key]) == pytest.approx(wanted, abs=1e-8)
     assert float(summary["worst"]) == expected["largest_loss"]
     if expected["wins"]:
         assert float(summary["best"]) == expected["largest_win"]
@@ -102,9 +100,7 @@ def test_performance_of_real_trades_on_a_starting_capital(logged_trades):
 
     assert summary["sharpe_ratio"] == round(base["empyrical.sharpe_ratio daily(365)"], 6)
     assert summary["sharpe_ratio_reason"] is None
-    assert summary["max_drawdown"]["percent"] == round(
-        -100 * base["empyrical.max_drawdown per trade close"], 6
-    )
+    assert summary["max_drawdown"]["percent"] == round(-100 * base["empyrical.max_drawdown per trade close"], 6)
     assert summary["return_pct"] == round(100 * base["empyrical.cum_returns_final"], 6)
     assert float(summary["equity_curve"][-1]["equity"]) == base["final_balance"]
 
@@ -114,9 +110,7 @@ def test_performance_does_not_depend_on_row_order(logged_trades, shuffled):
     closed, _ = strategies["canonical"]
 
     assert performance.summary(shuffled(closed), D(25000)) == performance.summary(closed, D(25000))
-    assert performance.series(shuffled(closed), "day", D(25000)) == performance.series(
-        closed, "day", D(25000)
-    )
+    assert performance.series(shuffled(closed), "day", D(25000)) == performance.series(closed, "day", D(25000))
 
 
 def test_trades_that_close_at_the_same_instant_are_one_step():
@@ -195,9 +189,7 @@ def test_performance_without_closed_trades():
 
     counts = {"count": 0, "trades": 0, "open_trades": 2, "wins": 0, "losses": 0, "breakevens": 0}
     assert {key: summary.pop(key) for key in counts} == counts
-    assert summary.pop("max_drawdown") == dict.fromkeys(
-        ("absolute", "percent", "peak_at", "trough_at", "recovered_at")
-    )
+    assert summary.pop("max_drawdown") == dict.fromkeys(("absolute", "percent", "peak_at", "trough_at", "recovered_at"))
     assert summary.pop("equity_curve") == []
     assert summary.pop("starting_capital") == 100
     assert summary.pop("excluded") == {"open": 2}
@@ -210,9 +202,7 @@ def test_performance_without_closed_trades():
 
 
 def test_money_is_exact_at_30_digits():
-    trades = closed_trades(
-        (1, "123456789012345678.000000000001"), (2, "-0.000000000002"), fees="0.000000000001"
-    )
+    trades = closed_trades((1, "123456789012345678.000000000001"), (2, "-0.000000000002"), fees="0.000000000001")
 
     summary = performance.summary(trades, D("987654321098765432.1"))
 
@@ -304,6 +294,4 @@ def test_figures_are_the_same_as_the_summary():
 
     summary = performance.summary(trades, D(100))
 
-    assert performance.figures(trades, D(100)) == {
-        name: summary[name] for name in ("win_rate", "pnl", "max_drawdown")
-    }
+    assert performance.figures(trades, D(100)) == {name: summary[name] for name in ("win_rate", "pnl", "max_drawdown")}

@@ -15,9 +15,7 @@ def amount(text):
     return D(text) if text else None
 
 
-def order_prices(
-    expected, filled, side="buy", quantity="1", arrival=None, order=1, symbol="BTC/USDT", at=START
-):
+def order_prices(expected, filled, side="buy", quantity="1", arrival=None, order=1, symbol="BTC/USDT", at=START):
     return slippage.OrderPrices(
         order, 9, symbol, side, amount(expected), amount(arrival), amount(filled), amount(quantity), at, at
     )
@@ -44,9 +42,7 @@ def test_slippage_of_a_negative_price_keeps_its_sign():
 @pytest.mark.parametrize("side", ["buy", "sell"])
 def test_slippage_of_nothing_is_a_plain_zero(side):
     record = slippage.record(order_prices("100", "100", side=side, arrival="100"))
-    assert [str(record[name]) for name in ("bps", "delay_bps", "execution_bps", "cost")] == ["0.0"] * 3 + [
-        "0"
-    ]
+    assert [str(record[name]) for name in ("bps", "delay_bps", "execution_bps", "cost")] == ["0.0"] * 3 + ["0"]
 
 
 def test_slippage_summary_by_hand(shuffled):

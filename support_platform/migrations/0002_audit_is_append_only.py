@@ -46,9 +46,7 @@ def _run(schema_editor, postgresql, sqlite):
     vendor = schema_editor.connection.vendor
     statements = {"postgresql": postgresql, "sqlite": sqlite}.get(vendor)
     if statements is None:
-        raise NotImplementedError(
-            f"No append-only trigger is written for {vendor}; use PostgreSQL or SQLite."
-        )
+        raise NotImplementedError(f"No append-only trigger is written for {vendor}; use PostgreSQL or SQLite.")
     for statement in statements:
         schema_editor.execute(statement)
 

@@ -22,9 +22,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("version", models.PositiveIntegerField(default=1, editable=False)),
                 ("deleted_at", models.DateTimeField(editable=False, null=True)),
@@ -57,9 +55,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("version", models.PositiveIntegerField(default=1, editable=False)),
                 (
@@ -72,9 +68,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "mode",
-                    models.CharField(
-                        choices=[("live", "Live"), ("paper", "Paper")], default="live", max_length=5
-                    ),
+                    models.CharField(choices=[("live", "Live"), ("paper", "Paper")], default="live", max_length=5),
                 ),
                 ("symbol", models.CharField(blank=True, max_length=64)),
                 (
@@ -134,9 +128,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("version", models.PositiveIntegerField(default=1, editable=False)),
                 ("symbol", models.CharField(max_length=64)),
@@ -219,9 +211,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("version", models.PositiveIntegerField(default=1, editable=False)),
                 ("external_id", models.CharField(max_length=200)),
@@ -229,9 +219,7 @@ class Migration(migrations.Migration):
                 ("side", models.CharField(choices=[("buy", "Buy"), ("sell", "Sell")], max_length=4)),
                 (
                     "order_type",
-                    models.CharField(
-                        blank=True, choices=[("market", "Market"), ("limit", "Limit")], max_length=6
-                    ),
+                    models.CharField(blank=True, choices=[("market", "Market"), ("limit", "Limit")], max_length=6),
                 ),
                 (
                     "quantity",
@@ -325,9 +313,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("version", models.PositiveIntegerField(default=1, editable=False)),
                 ("deleted_at", models.DateTimeField(editable=False, null=True)),
@@ -363,9 +349,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="strategy",
             constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("deleted_at__isnull", True), ("published_at__isnull", True), _connector="OR"
-                ),
+                condition=models.Q(("deleted_at__isnull", True), ("published_at__isnull", True), _connector="OR"),
                 name="strategy_deleted_is_unpublished",
             ),
         ),
@@ -487,9 +471,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="trade",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("quantity__gt", 0)), name="trade_quantity_positive"
-            ),
+            constraint=models.CheckConstraint(condition=models.Q(("quantity__gt", 0)), name="trade_quantity_positive"),
         ),
         migrations.AddConstraint(
             model_name="trade",
@@ -520,9 +502,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="trade",
-            constraint=models.UniqueConstraint(
-                fields=("user", "external_id"), name="trade_external_id_unique"
-            ),
+            constraint=models.UniqueConstraint(fields=("user", "external_id"), name="trade_external_id_unique"),
         ),
         migrations.AddIndex(
             model_name="order",
@@ -558,16 +538,12 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="order",
             constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("filled_quantity__isnull", True), ("filled_quantity__gt", 0), _connector="OR"
-                ),
+                condition=models.Q(("filled_quantity__isnull", True), ("filled_quantity__gt", 0), _connector="OR"),
                 name="order_filled_quantity_positive",
             ),
         ),
         migrations.AddConstraint(
             model_name="order",
-            constraint=models.UniqueConstraint(
-                fields=("user", "external_id"), name="order_external_id_unique"
-            ),
+            constraint=models.UniqueConstraint(fields=("user", "external_id"), name="order_external_id_unique"),
         ),
     ]
