@@ -1,0 +1,29 @@
+"""How the platform is served: one process with threads by default, several (WEB_CONCURRENCY) with REDIS_URL."""
+
+import os
+
+bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
+workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
+worker_class = "gthread"
+threads = int(os.environ.get("THREADS", "8"))
+timeout = 60
+graceful_timeout = 30
+keepalive = 5
+limit_request_line = 8190
+control_socket_disable = True  # nothing steers the server but its signals
+
+
+def when_ready(server):
+    """script/run passes what to say once the server can be reached."""
+    if "WELCOME" in os.environ:
+        print(os.environ["WELCOME"], flush=True)  # noqa: T201
+
+
+def post_worker_init(worker):
+    """Each worker tries again what a mail server refused; a mail is claimed in the database, so it goes once."""
+    from django.conf import settings
+
+    if settings.MAIL_RETRY_IN_SERVER:
+        from accounts import mail
+
+        mail.start_courier()
