@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from .metrics import MICROSECOND, by_interval, mean, number, percentile
+from .metrics import MICROSECOND, by_interval, mean, newest, number, percentile
 
 STAGES = {
     "decision": ("signal_at", "sent_at"),
@@ -31,15 +31,20 @@ class OrderTimes(NamedTuple):
         return self.signal_at or self.sent_at or self.acknowledged_at or self.filled_at
 
 
-def summary(orders: Iterable[OrderTimes]) -> dict:
+def summary(orders: Iterable[OrderTimes], without_instant: int = 0) -> dict:
+    """`without_instant` orders are known of and left out, because no span of time holds them."""
     orders = list(orders)
     return {
         "count": len(orders),
-        "excluded": {},
+        "excluded": {"no_instant": without_instant} if without_instant else {},
         "unit": "ms",
         "method": "linear",
         "stages": {stage: _stage_figures(_gaps(orders, stage), len(orders)) for stage in STAGES},
     }
+
+
+def records(orders: Iterable[OrderTimes], limit: int) -> list[dict]:
+    return [record(order) for order in newest(orders, lambda order: order.at, limit)]
 
 
 def record(order: OrderTimes) -> dict:
@@ -104,8 +109,17 @@ def _histogram(gaps: list[int]) -> list[dict]:
 
 
 DEFINITIONS = {
-    "count": "Orders in scope, with or without time stamps; within a stage: orders with both of its stamps.",
-    "excluded": "Always empty: no order is left out of the answer, each stage counts what it misses.",
+    "since": "Orders whose timestamp is this instant or later; null: from the first one.",
+    "until": "Orders whose timestamp is before this instant; null: to the last one.",
+    "window": "The trailing time asked for: since = as_of - window.",
+    "count": (
+        "Orders in scope and span; without since, until and window also those without any time stamp. Within a "
+        "stage: orders with both of its stamps."
+    ),
+    "excluded": (
+        "Orders in scope that are in no figure, by reason: no_instant (a span is asked for and the order has no time "
+        "stamp). A stage counts by itself what it misses."
+    ),
     "unit": "Gaps are in milliseconds, exact to the microsecond.",
     "method": ("Percentiles interpolate linearly between closest ranks (Hyndman-Fan type 7) over the raw gaps."),
     "stages": "Per stage the figures over all orders that carry both of its time stamps.",
@@ -126,5 +140,6 @@ DEFINITIONS = {
     "histogram": ("Gaps in (previous le, le] ms, not cumulative; le null is open above; negatives are in the first."),
     "latency_ms": ("Of one order: total, else execution, else acknowledgement, else decision; null without any."),
     "timestamp": "Of one order: the first known of signal_at, sent_at, acknowledged_at, filled_at.",
+    "records": "The newest orders by timestamp, those without one last.",
     "series": ("Per UTC interval of the orders' timestamp; orders without one and empty intervals are left out."),
 }

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context
+from heapq import nlargest
 
 # Products of a 31-digit difference with a 30-digit quantity, and sums of many of them, stay exact.
 EXACT = Context(prec=100, rounding=ROUND_HALF_EVEN)
@@ -33,6 +34,11 @@ def number(value) -> float | None:
 
 def mean(values):
     return sum(values) / len(values) if values else None
+
+
+def newest(rows: Iterable, instant: Callable, limit: int) -> list:
+    """The rows of the latest instants, those without one last; among equals the larger id, their first value."""
+    return nlargest(limit, rows, key=lambda row: (instant(row) is not None, instant(row), row[0]))
 
 
 def by_interval(rows: Iterable, instant: Callable, interval: str) -> list[tuple[datetime, list]]:

@@ -7,7 +7,7 @@ from decimal import Decimal, localcontext
 from math import fsum, sqrt
 from typing import Any, NamedTuple
 
-from .metrics import EXACT, MICROSECOND, by_interval, mean, number
+from .metrics import EXACT, MICROSECOND, by_interval, mean, newest, number
 
 CURVE_POINTS = 1000
 
@@ -18,6 +18,15 @@ class ClosedTrade(NamedTuple):
     closed_at: datetime
     result: Decimal  # net of fees
     fees: Decimal
+    # What only a record tells.
+    strategy: Any = None
+    deployment: Any = None
+    symbol: str = ""
+    side: str = ""  # long | short
+
+    @property
+    def outcome(self) -> str:
+        return "win" if self.result > 0 else "loss" if self.result < 0 else "breakeven"
 
 
 class _Step(NamedTuple):
@@ -79,6 +88,25 @@ def figures(trades: Iterable[ClosedTrade], starting_capital: Decimal | None = No
     """What a correction of a trade moves: win rate, PnL and maximum drawdown."""
     full = summary(trades, starting_capital)
     return {name: full[name] for name in ("win_rate", "pnl", "max_drawdown")}
+
+
+def records(trades: Iterable[ClosedTrade], limit: int) -> list[dict]:
+    return [record(trade) for trade in newest(trades, lambda trade: trade.closed_at, limit)]
+
+
+def record(trade: ClosedTrade) -> dict:
+    return {
+        "trade": trade.trade,
+        "strategy": trade.strategy,
+        "deployment": trade.deployment,
+        "symbol": trade.symbol,
+        "side": trade.side,
+        "result": trade.result,
+        "fees": trade.fees,
+        "taken_at": trade.taken_at,
+        "closed_at": trade.closed_at,
+        "outcome": trade.outcome,
+    }
 
 
 def series(trades: Iterable[ClosedTrade], interval: str, starting_capital: Decimal | None = None) -> list[dict]:
@@ -190,11 +218,14 @@ def _sharpe_ratio(trades: list[ClosedTrade], starting_capital: Decimal | None) -
 
 
 DEFINITIONS = {
-    "count": "Closed trades in scope, the same as trades.",
+    "since": "Trades closed at this instant or later; null: from the first one.",
+    "until": "Trades closed before this instant; null: to the last one.",
+    "window": "The trailing time asked for: since = as_of - window.",
+    "count": "Closed trades in scope and span, the same as trades.",
     "excluded": "Open trades: in no figure but open_trades.",
     "method": "Trades ordered by closed_at; those that close at the same instant are one step of the curve.",
     "trades": "Closed trades.",
-    "open_trades": "Trades taken and not closed.",
+    "open_trades": "Trades in scope that are open as of as_of, whatever the span.",
     "wins": "Closed trades with result > 0, net of fees.",
     "losses": "Closed trades with result < 0, net of fees.",
     "breakevens": "Closed trades with result = 0: neither win nor loss.",
@@ -210,7 +241,10 @@ DEFINITIONS = {
     "average_loss": "Mean result of the losses (negative), to 8 decimals; null without losses.",
     "best": "Largest single result, whatever its sign.",
     "worst": "Smallest single result, whatever its sign.",
-    "starting_capital": "Sum of the capital of the deployments in scope; null when unknown.",
+    "starting_capital": (
+        "Sum of the capital of the deployments in scope, where known; null when none is. A span is measured as if it "
+        "began with this capital."
+    ),
     "return_pct": "pnl / starting_capital * 100; null without starting capital.",
     "sharpe_ratio": (
         "Mean / sample standard deviation of daily returns * sqrt(365), risk-free rate 0. A return is the "
@@ -231,12 +265,14 @@ DEFINITIONS = {
     "average_holding_seconds": "Mean of closed_at - taken_at in seconds.",
     "slippage_cost": (
         "total_cost of the slippage of the same trades' orders, in quote currency, positive = cost; "
-        "already part of pnl."
+        "already part of pnl. Orders that count for no slippage, or have no quantity, add nothing."
     ),
     "equity_curve": (
         "Starting capital (0 when unknown) + running pnl at each closing instant, with the fall below the "
         "running peak as drawdown; at most 1,000 points, always with both ends, the peak and the trough."
     ),
+    "outcome": "Of one trade: win (result > 0), loss (< 0) or breakeven.",
+    "records": "The newest closed trades by closed_at.",
     "series": (
         "Per UTC interval of closed_at, without empty intervals: trades, wins, losses, pnl, fees, "
         "win_rate, and equity and drawdown at its last close."

@@ -7,7 +7,7 @@ from decimal import Decimal, localcontext
 from heapq import nsmallest
 from typing import Any, NamedTuple
 
-from .metrics import EXACT, by_interval, mean, number, percentile
+from .metrics import EXACT, by_interval, mean, newest, number, percentile
 
 WORST_ORDERS = 10
 
@@ -35,9 +35,12 @@ class _Slipped(NamedTuple):
     notional: Decimal | None
 
 
-def summary(orders: Iterable[OrderPrices]) -> dict:
+def summary(orders: Iterable[OrderPrices], without_instant: int = 0) -> dict:
+    """`without_instant` orders are known of and left out, because no span of time holds them."""
     with localcontext(EXACT):
         excluded = Counter({"not_filled": 0, "no_expected_price": 0})
+        if without_instant:
+            excluded["no_instant"] = without_instant
         slipped, sides, symbols = [], {"buy": [], "sell": []}, defaultdict(list)
         for order in orders:
             if reason := _exclusion(order):
@@ -81,6 +84,16 @@ def summary(orders: Iterable[OrderPrices]) -> dict:
         }
 
 
+def total_cost(orders: Iterable[OrderPrices]) -> Decimal:
+    """The `total_cost` of the summary, alone."""
+    with localcontext(EXACT):
+        return _total_cost([_slip(order) for order in orders if not _exclusion(order)])
+
+
+def records(orders: Iterable[OrderPrices], limit: int) -> list[dict]:
+    return [record(order) for order in newest(orders, lambda order: order.at, limit)]
+
+
 def record(order: OrderPrices) -> dict:
     """One order with its slippage; `excluded` names why an order has none, else it is None."""
     with localcontext(EXACT):
@@ -92,14 +105,14 @@ def record(order: OrderPrices) -> dict:
             "trade": order.trade,
             "symbol": order.symbol,
             "side": order.side,
-            "expected_price": order.expected_price,
-            "arrival_price": order.arrival_price,
-            "filled_price": order.filled_price,
-            "filled_quantity": order.filled_quantity,
             "bps": number(row.bps) if row else None,
             "cost": row.cost if row else None,
             "delay_bps": delay,
             "execution_bps": execution,
+            "expected_price": order.expected_price,
+            "arrival_price": order.arrival_price,
+            "filled_price": order.filled_price,
+            "filled_quantity": order.filled_quantity,
             "excluded": reason,
             "timestamp": order.at,
         }
@@ -183,10 +196,14 @@ def _costliest_first(row: _Slipped) -> tuple:
 
 
 DEFINITIONS = {
+    "since": "Orders whose timestamp is this instant or later; null: from the first one.",
+    "until": "Orders whose timestamp is before this instant; null: to the last one.",
+    "window": "The trailing time asked for: since = as_of - window.",
     "count": "Filled orders with a non-zero expected price and a filled price; all figures are over these.",
     "excluded": (
         "Orders left out by the first reason that holds: not_filled (neither filled_at nor filled_price), "
-        "no_expected_price, zero_expected_price (bps undefined), no_filled_price."
+        "no_expected_price, zero_expected_price (bps undefined), no_filled_price. Also no_instant: a span is asked for "
+        "and the order has no time stamp."
     ),
     "without_quantity": ("Counted orders without filled_quantity: in the bps figures, not in costs and weights."),
     "unit": "Basis points of the expected price: 1 bps = 0.01 %.",
@@ -218,5 +235,7 @@ DEFINITIONS = {
     "by_side": "Count, mean_bps and total_cost of the buys and of the sells.",
     "by_symbol": "Count, mean_bps and total_cost per symbol, most orders first, then by symbol.",
     "worst": "The at most 10 orders of the largest bps; ties by larger cost, then by order id.",
+    "timestamp": "Of one order: the first known of signal_at, sent_at, acknowledged_at, filled_at.",
+    "records": "The newest orders by timestamp, those without one last; excluded tells why one has no bps.",
     "series": ("Per UTC interval of the orders' timestamp; orders without one and empty intervals are left out."),
 }

@@ -1,0 +1,127 @@
+"""Reads of the rows that are measured: exact Decimals, aware instants, no model instances."""
+
+from datetime import datetime
+from decimal import Decimal, localcontext
+from typing import NamedTuple
+
+from accounts.queries import find_trader
+from support_platform.decimals import format_decimal
+from support_platform.exceptions import OutOfReach
+from support_platform.instants import format_instant
+from trading.models import Deployment, Order, Strategy, Trade
+
+from . import performance, slippage
+from .latency import OrderTimes
+from .metrics import EXACT
+from .performance import ClosedTrade
+from .slippage import OrderPrices
+
+
+class Span(NamedTuple):
+    """Half-open: from `since` until before `until`. Without both it holds everything, rows without an instant too."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def is_limited(self):
+        return self.since is not None or self.until is not None
+
+    def lookups(self, column):
+        bounds = {f"{column}__gte": self.since, f"{column}__lt": self.until}
+        return {lookup: instant for lookup, instant in bounds.items() if instant is not None}
+
+
+def find_scope(staff, *, user=None, user_email=None, strategy=None, deployment=None):
+    """
+    What a staff member asks to be measured, as {"user" | "strategy" | "deployment": id}.
+
+    That is the answer's `scope` and the lookup of its trades and orders. Deleted strategies can be measured.
+
+    :raises OutOfReach: if it is not within the staff member's reach
+    """
+    for name, model, pk in (("strategy", Strategy, strategy), ("deployment", Deployment, deployment)):
+        if pk is not None:
+            if not model.objects.visible_to(staff).filter(pk=pk).exists():
+                raise OutOfReach
+            return {name: pk}
+    return {"user": find_trader(staff, user_id=user, email=user_email).pk}
+
+
+def order_times(scope, span):
+    rows = Order.objects.filter(**scope, **span.lookups("placed_at")).values_list(
+        "id", "trade_id", "signal_at", "sent_at", "acknowledged_at", "filled_at"
+    )
+    return [OrderTimes(*row) for row in rows]
+
+
+def order_prices(scope, span):
+    return _order_prices(Order.objects.filter(**scope, **span.lookups("placed_at")))
+
+
+def orders_without_instant(scope, span):
+    """How many orders in scope the span leaves out because nothing tells when they were placed."""
+    return Order.objects.filter(**scope, placed_at__isnull=True).count() if span.is_limited else 0
+
+
+def closed_trades(scope, span):
+    rows = (
+        Trade.objects.closed()
+        .filter(**scope, **span.lookups("closed_at"))
+        .values_list("id", "taken_at", "closed_at", "result", "fees", "strategy_id", "deployment_id", "symbol", "side")
+    )
+    return [ClosedTrade(*row) for row in rows]
+
+
+def open_trades(scope):
+    return Trade.objects.open().filter(**scope).count()
+
+
+def starting_capital(scope):
+    """The sum of the capitals of the deployments in scope, where known; None when none is."""
+    lookups = {"pk" if name == "deployment" else name: pk for name, pk in scope.items()}
+    capitals = list(
+        Deployment.objects.filter(**lookups, capital__isnull=False).order_by().values_list("capital", flat=True)
+    )
+    with localcontext(EXACT):
+        return sum(capitals, Decimal(0)) if capitals else None
+
+
+def slippage_cost(scope, span):
+    """The total slippage cost of the orders of the trades that closed_trades reads."""
+    lookups = {**scope, **span.lookups("closed_at"), "closed_at__isnull": False}
+    orders = Order.objects.filter(**{f"trade__{lookup}": value for lookup, value in lookups.items()})
+    return slippage.total_cost(_order_prices(orders))
+
+
+def deployment_figures(deployment):
+    """What a correction of a trade moves, JSON-ready: the deployment's win rate, PnL and maximum drawdown."""
+    trades = closed_trades({"deployment": deployment.pk}, Span())
+    return json_ready(performance.figures(trades, deployment.capital))
+
+
+def json_ready(figures):
+    """Decimals as exact plain strings and instants as UTC with Z, at any depth."""
+    if isinstance(figures, dict):
+        return {name: json_ready(value) for name, value in figures.items()}
+    if isinstance(figures, list):
+        return [json_ready(value) for value in figures]
+    if isinstance(figures, Decimal):
+        return format_decimal(figures)
+    return format_instant(figures) if isinstance(figures, datetime) else figures
+
+
+def _order_prices(orders):
+    rows = orders.values_list(
+        "id",
+        "trade_id",
+        "symbol",
+        "side",
+        "expected_price",
+        "arrival_price",
+        "filled_price",
+        "filled_quantity",
+        "placed_at",
+        "filled_at",
+    )
+    return [OrderPrices(*row) for row in rows]
