@@ -28,13 +28,16 @@ class PhoneFilter(TextFilter):
 
 
 class UserFilter(StrictFilterSet):
-    email = TextFilter(lookup_expr="iexact", max_length=254)
+    email = TextFilter(method="by_email", max_length=254)
     phone = PhoneFilter()
     status = ChoiceFilter(choices=User.Status.values, method="by_status")
     broker = TextFilter(method="by_broker")
     search = TextFilter(method="by_search")
     created_after = InstantFilter(field_name="created_at", lookup_expr="gte")
     created_before = InstantFilter(field_name="created_at", lookup_expr="lt")
+
+    def by_email(self, queryset, name, value):
+        return queryset.filter(email=value.lower())  # iexact would compare UPPER(email), which no index serves
 
     def by_status(self, queryset, name, value):
         return queryset.filter(is_active=value == User.Status.ACTIVE)

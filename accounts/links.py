@@ -27,7 +27,13 @@ def reset_is_open(user, now):
 
 
 def email_change_is_open(user, now):
-    return bool(user.email_nonce) and user.is_active and bool(user.pending_email) and now < user.email_expires_at
+    waiting = bool(user.email_nonce) and bool(user.pending_email)
+    return waiting and user.is_active and not user.is_staff and now < user.email_expires_at
+
+
+def is_genuine(token, purpose):
+    """Whether we signed it for this purpose (RESET, EMAIL); whether it still works only the account can say."""
+    return _load(purpose, token) is not None
 
 
 def reset_link(user):
@@ -55,9 +61,17 @@ def _token(salt, user_id, nonce):
 
 
 def _read(salt, token, locked):
+    loaded = _load(salt, token)
+    if loaded is None:
+        return None, None
+    user_id, nonce = loaded
+    users = User.objects.select_for_update() if locked else User.objects
+    return users.filter(pk=user_id).first(), nonce
+
+
+def _load(salt, token):
     try:
         user_id, nonce = signing.loads(token, salt=salt)
     except (signing.BadSignature, ValueError, TypeError):
-        return None, None
-    users = User.objects.select_for_update() if locked else User.objects
-    return users.filter(pk=user_id).first(), nonce
+        return None
+    return user_id, nonce

@@ -134,6 +134,15 @@ class User(VersionedModel, AbstractBaseUser, PermissionsMixin):
         ).hexdigest()
 
 
+class StaffAccount(User):
+    """The staff accounts for themselves: in the console they never stand in one list with traders."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        verbose_name = "staff account"
+
+
 class LiveSessionQuerySet(models.QuerySet):
     def live(self, now):
         return self.filter(

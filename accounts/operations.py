@@ -94,8 +94,8 @@ def change_contact(user, *, by, verified=False, **values):
     Change `email` and/or `phone` (E.164, or None).
 
     The phone takes effect at once. A new address waits in `pending_email` until its owner follows the mailed
-    link, while the old one gets a notice; with `verified` it takes effect at once. Asking for the address that
-    already holds cancels a change that waits.
+    link; with `verified` it takes effect at once. Either way the old address gets a notice. Asking for the address
+    that already holds cancels a change that waits.
 
     :raises OperationRefused: ``email_taken``, or ``inactive`` for a new address of an inactive trader
     """
@@ -116,6 +116,7 @@ def change_contact(user, *, by, verified=False, **values):
                 fields += EMAIL_FIELDS
         elif verified:
             changes["email"] = (user.email, email)
+            mail.queue(OutgoingMail.Kind.EMAIL_CHANGE_NOTICE, user, to=user.email)
             fields += _switch_email(user, email)
         elif email != user.pending_email or not links.email_change_is_open(user, timezone.now()):
             if not user.is_active:
@@ -126,7 +127,7 @@ def change_contact(user, *, by, verified=False, **values):
             user.email_expires_at = timezone.now() + settings.EMAIL_CONFIRMATION_LIFETIME
             fields += EMAIL_FIELDS
             mail.queue(OutgoingMail.Kind.EMAIL_CONFIRMATION, user, to=email, nonce=user.email_nonce)
-            mail.queue(OutgoingMail.Kind.EMAIL_CHANGE_NOTICE, user, to=user.email)
+            mail.queue(OutgoingMail.Kind.EMAIL_CHANGE_NOTICE, user, to=user.email, nonce=user.email_nonce)
     if changes:
         _save_contact(user, fields)
         audit.record("user.contact_changed", user, by=by, owner=user, changes=changes)
@@ -248,4 +249,5 @@ def _clear_email_change(user):
 def _end_sessions(user):
     """Every token and session of the user is dead at once and for good; returns how many API sessions that ended."""
     user.session_version += 1
-    return ApiSession.objects.filter(user=user, revoked_at__isnull=True).update(revoked_at=timezone.now())
+    now = timezone.now()
+    return ApiSession.objects.filter(user=user, revoked_at__isnull=True, expires_at__gt=now).update(revoked_at=now)

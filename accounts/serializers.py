@@ -11,6 +11,7 @@ from support_platform.fields import (
     PatchSerializer,
     StrictSerializer,
 )
+from support_platform.text import check_text
 
 from .models import User
 
@@ -19,18 +20,26 @@ PHONE = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 
 
 class EmailField(serializers.Field):
-    """An address; stored and answered in lower case."""
+    """
+    An address; stored and answered in lower case.
+
+    Django's validator lets control characters pass in a quoted local part and direction controls in a domain.
+    """
 
     default_error_messages = {"invalid": "Give an e-mail address of at most 254 characters."}
+    json_schema = {"type": "string", "format": "email", "maxLength": 254}
 
     def to_internal_value(self, data):
-        if not isinstance(data, str) or len(data) > 254:
+        if not isinstance(data, str):
             self.fail("invalid")
+        address = data.lower()  # first: lower case can be longer
         try:
-            validate_email(data)
-        except DjangoValidationError:
+            validate_email(check_text(address, 254))
+        except (DjangoValidationError, ValueError):
             self.fail("invalid")
-        return data.lower()
+        if not address.rpartition("@")[0].isascii():
+            self.fail("invalid")
+        return address
 
     def to_representation(self, value):
         return value
@@ -40,6 +49,7 @@ class PhoneField(serializers.Field):
     """A phone number in E.164."""
 
     default_error_messages = {"invalid": "Give the number in E.164, such as +4915112345678."}
+    json_schema = {"type": "string", "pattern": f"^{PHONE.pattern}$", "description": "E.164, such as +4915112345678."}
 
     def to_internal_value(self, data):
         if not isinstance(data, str) or not PHONE.fullmatch(data):
@@ -58,6 +68,7 @@ class SecretField(serializers.Field):
     def __init__(self, *, maximum, **kwargs):
         super().__init__(write_only=True, **kwargs)
         self.maximum = maximum
+        self.json_schema = {"type": "string", "format": "password", "minLength": 1, "maxLength": maximum}
 
     def to_internal_value(self, data):
         if not isinstance(data, str) or not 1 <= len(data) <= self.maximum:
@@ -143,6 +154,10 @@ class RefreshSerializer(StrictSerializer):
 
 class RevokeSerializer(StrictSerializer):
     refresh = SecretField(maximum=4096, required=False)
+
+
+class RevocationSerializer(serializers.Serializer):
+    revoked_at = InstantField()
 
 
 class TokenPairSerializer(serializers.Serializer):

@@ -8,9 +8,13 @@ from django.utils import timezone
 
 from support_platform import audit
 from support_platform.audit import Actor
+from support_platform.exceptions import InvalidChange, OperationRefused
+from support_platform.locking import lock
 
 from . import tokens
 from .models import ApiSession, User
+
+MAX_SERVICE_DAYS = 3650
 
 
 @transaction.atomic
@@ -77,7 +81,17 @@ def create_service_token(user, days, *, by):
     status or role ends.
 
     :returns: (the token, the session)
+    :raises InvalidChange: unless `days` is 1 to 3650
+    :raises OperationRefused: ``not_staff``, ``inactive``
     """
+    if not 1 <= days <= MAX_SERVICE_DAYS:
+        raise InvalidChange(days=("invalid", f"Give a number of days from 1 to {MAX_SERVICE_DAYS}."))
+    user = lock(user)
+    if not user.is_staff:
+        raise OperationRefused("not_staff", f"{user.email} is a trader; only staff accounts have tokens.")
+    if not user.is_active:
+        # A token made now would come alive with a later reactivation.
+        raise OperationRefused("inactive", f"{user.email} is inactive. Activate the account first.")
     lifetime = timedelta(days=days)
     session = ApiSession(pk=uuid.uuid4(), user=user, session_version=user.session_version, kind=ApiSession.Kind.SERVICE)
     token, _, session.expires_at = tokens.issue("access", session, lifetime=lifetime)

@@ -5,14 +5,20 @@ Every one of them that takes rights away ends the account's tokens and sessions.
 """
 
 from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from support_platform import audit
-from support_platform.exceptions import OperationRefused
+from support_platform.exceptions import InvalidChange, OperationRefused, OutOfReach
 from support_platform.locking import lock, save_next_version
 
 from .models import ApiSession, Broker, User
+
+CONTACT = {"email", "phone", "first_name", "last_name"}
+# A change of one of these gives, takes or guards rights.
+ENDS_SESSIONS = {"password", "status", "role", "is_superuser", "broker"}
+KEEP = object()
 
 
 @transaction.atomic
@@ -20,9 +26,11 @@ def create_broker(name, *, by, domain=""):
     """
     :raises OperationRefused: ``broker_exists``
     """
-    if Broker.objects.filter(name__iexact=name).exists():
-        raise OperationRefused("broker_exists", f"There is a broker named {name} already.")
-    broker = Broker.objects.create(name=name, domain=domain)
+    try:
+        with transaction.atomic():
+            broker = Broker.objects.create(name=name, domain=domain)
+    except IntegrityError:
+        raise OperationRefused("broker_exists", f"There is a broker named {name} already.") from None
     audit.record("broker.created", broker, by=by, changes={"name": (None, name)}, broker_id=broker.pk)
     return broker
 
@@ -62,10 +70,12 @@ def create_staff(email, password, role, *, by, broker=None, is_superuser=False):
     A staff account with one role (Viewer, Agent, Supervisor; None for a superuser). Without a broker it sees all.
 
     :raises OperationRefused: ``email_taken``
+    :raises PermissionDenied: unless the actor is a superuser or the system
     """
+    _require_superuser(by)
     user = _create(email, password, broker=broker, is_staff=True, is_superuser=is_superuser)
     if role:
-        user.groups.set([Group.objects.get(name=role)])
+        user.groups.set([_group(role)])
     audit.record(
         "staff.created",
         user,
@@ -77,43 +87,57 @@ def create_staff(email, password, role, *, by, broker=None, is_superuser=False):
 
 
 @transaction.atomic
-def change_staff(staff, *, by, role=None, password=None, is_active=None, **values):
+def change_staff(staff, *, by, role=None, password=None, is_active=None, is_superuser=None, broker=KEEP, **contact):
     """
-    Change a staff account: `role` (a group's name), `password`, `is_active`, and contact fields.
+    Change a staff account: `role` (a group's name, the only one it then has), `password`, `is_active`,
+    `is_superuser`, `broker` (None: sees all), and `email`, `phone`, `first_name`, `last_name`.
 
-    Any of the first three ends its tokens and sessions, for good.
+    All but the contact end its tokens and sessions, for good.
 
-    :raises OperationRefused: ``email_taken``; ``self`` when the actor would deactivate its own account
+    :raises OperationRefused: ``email_taken``; ``self`` when the actor would deactivate or demote its own account
+    :raises OutOfReach: for a trader
+    :raises PermissionDenied: unless the actor is a superuser or the system, or changes only its own password
     """
+    if unknown := contact.keys() - CONTACT:
+        raise TypeError(f"change_staff takes no {', '.join(sorted(unknown))}")
     staff = lock(staff)
-    if is_active is False and by.id == staff.pk:
-        raise OperationRefused("self", "Nobody deactivates their own account. Ask another superuser.")
-    if "email" in values:
-        values["email"] = User.objects.normalize_email(values["email"])
-    changes = audit.diff(staff, **values)
-    fields = list(changes)
-    for name in fields:
-        setattr(staff, name, values[name])
-    ends_sessions = False
+    if not staff.is_staff:
+        raise OutOfReach
+    others = (role, is_active, is_superuser) != (None, None, None) or broker is not KEEP or contact
+    if others or by.id != staff.pk:
+        _require_superuser(by)
+    if by.id == staff.pk and (is_active is False or is_superuser is False):
+        raise OperationRefused("self", "Nobody deactivates or demotes their own account. Ask another superuser.")
+    if "email" in contact:
+        contact["email"] = User.objects.normalize_email(contact["email"])
+    changes = audit.diff(staff, **contact)
+    fields = [*changes]
+    for name in changes:
+        setattr(staff, name, contact[name])
     if is_active is not None and is_active != staff.is_active:
-        changes["status"] = (staff.status, "active" if is_active else "inactive")
+        changes["status"] = (staff.status, User.Status.ACTIVE if is_active else User.Status.INACTIVE)
         staff.is_active = is_active
         fields.append("is_active")
-        ends_sessions = True
+    if is_superuser is not None and is_superuser != staff.is_superuser:
+        changes["is_superuser"] = (staff.is_superuser, is_superuser)
+        staff.is_superuser = is_superuser
+        fields.append("is_superuser")
+    if broker is not KEEP and broker != staff.broker:
+        changes["broker"] = (staff.broker_id, broker.pk if broker else None)
+        staff.broker = broker
+        fields.append("broker")
     if password is not None:
         staff.set_password(password)
         changes["password"] = (None, "changed")
         fields.append("password")
-        ends_sessions = True
     if role is not None:
-        before = staff.groups.values_list("name", flat=True).first()
-        if before != role:
-            changes["role"] = (before, role)
-            staff.groups.set([Group.objects.get(name=role)])
-            ends_sessions = True
+        before = sorted(staff.groups.values_list("name", flat=True))
+        if before != [role]:
+            staff.groups.set([_group(role)])
+            changes["role"] = (", ".join(before) or None, role)
     if not changes:
         return staff
-    if ends_sessions:
+    if ENDS_SESSIONS & changes.keys():
         staff.session_version += 1
         fields.append("session_version")
         ApiSession.objects.filter(user=staff, revoked_at__isnull=True).update(revoked_at=timezone.now())
@@ -124,6 +148,20 @@ def change_staff(staff, *, by, role=None, password=None, is_active=None, **value
         raise OperationRefused("email_taken", "Another account has this address.") from None
     audit.record("staff.changed", staff, by=by, changes=changes, broker_id=staff.broker_id)
     return staff
+
+
+def _require_superuser(by):
+    """The system acts without an id; whoever has one must be a superuser still."""
+    if by.id is not None and not User.objects.filter(pk=by.id, is_superuser=True, is_active=True).exists():
+        raise PermissionDenied("Only a superuser changes staff accounts.")
+
+
+def _group(role):
+    group = Group.objects.filter(name=role).first()
+    if group is None:
+        known = ", ".join(Group.objects.order_by("name").values_list("name", flat=True))
+        raise InvalidChange(role=("invalid_choice", f"There is no role {role}. Must be one of: {known}."))
+    return group
 
 
 def _create(email, password, **fields):

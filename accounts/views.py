@@ -12,15 +12,19 @@ from support_platform.fields import NothingSerializer
 from support_platform.instants import format_instant
 from support_platform.viewsets import MAX_ID, PlatformView, ResourceViewSet
 
-from . import operations, session_operations, tokens
+from . import mail, operations, session_operations, tokens
 from .authentication import BearerAuthentication
 from .filters import UserFilter
 from .models import User
 from .serializers import (
     LoginSerializer,
+    PasswordResetAnswerSerializer,
     RefreshSerializer,
+    RevocationSerializer,
     RevokeSerializer,
     SetStatusSerializer,
+    StatusAnswerSerializer,
+    TokenPairSerializer,
     UpdateContactSerializer,
     UserSerializer,
 )
@@ -46,6 +50,8 @@ class UserViewSet(ResourceViewSet):
         "cancel_email_change": NothingSerializer,
         "set_status": SetStatusSerializer,
     }
+    answers = {"reset_password": {202: PasswordResetAnswerSerializer}, "set_status": StatusAnswerSerializer}
+    further_buckets = {"reset_password": ("reset",)}
 
     def get_queryset(self):
         return User.objects.visible_to(self.request.user)
@@ -54,7 +60,7 @@ class UserViewSet(ResourceViewSet):
         try:
             return super().get_object()
         except Http404:
-            if self.request.method not in ("GET", "HEAD"):
+            if self.request.method not in ("GET", "HEAD") and not self.dry_run:
                 # Recorded for any account out of reach, there or not, so that the trail tells no more than the 404.
                 pk = int(self.kwargs["pk"])
                 audit.record_refused_attempt(self.action, "user", pk if pk <= MAX_ID else None, by=self.actor)
@@ -62,12 +68,25 @@ class UserViewSet(ResourceViewSet):
 
     @action(detail=True, methods=["post"], url_path="password-reset")
     def reset_password(self, request, pk):
+        """
+        Reset a user's password: mail the trader a link where a new one is set.
+
+        Only the newest link works, once, until `expires_at`. The password stays until a new one is set, which ends
+        every token and session of the trader. 409 `inactive` for an inactive trader.
+        """
         self.body()
         if not self.dry_run:
             throttling.count(request, "reset", "target trader", self.get_object().pk)
-        return self.change(operations.reset_password, represent=_receipt, status=202)
+        return self.change(operations.reset_password, represent=_receipt, success=202)
 
     def partial_update(self, request, pk):
+        """
+        Update a user's e-mail and/or phone.
+
+        The phone takes effect at once. A new address waits in `pending_email` until it is confirmed by the mailed
+        link; with `verified`, which needs a right of its own, it takes effect at once. 409 `email_taken` if another
+        account has the address, `inactive` for a new address of an inactive trader.
+        """
         values = self.body()
         if values.get("verified"):
             self.require("accounts.override_email_verification")
@@ -75,11 +94,18 @@ class UserViewSet(ResourceViewSet):
 
     @action(detail=True, methods=["delete"], url_path="pending-email")
     def cancel_email_change(self, request, pk):
+        """Cancel a change of e-mail that waits for its confirmation; the mailed link is dead."""
         self.body()
         return self.change(operations.cancel_email_change)
 
     @action(detail=True, methods=["put"], url_path="status")
     def set_status(self, request, pk):
+        """
+        Update an account's status: activate or deactivate a trader.
+
+        Deactivation ends every token, session and pending link at once, and treats the deployments as asked; the
+        answer counts what it did. Activation revives none of it.
+        """
         return self.change(operations.set_status, represent=self.with_counts, **self.body())
 
     def with_counts(self, result):
@@ -88,9 +114,8 @@ class UserViewSet(ResourceViewSet):
 
 
 def _receipt(user):
-    local, _, domain = user.email.partition("@")
-    sent_to = f"{local[0]}***@{domain}"
-    return user, {"id": user.pk, "sent_to": sent_to, "expires_at": format_instant(user.reset_expires_at)}
+    sent_to, expires_at = mail.masked(user.email), format_instant(user.reset_expires_at)
+    return user, {"id": user.pk, "sent_to": sent_to, "expires_at": expires_at}
 
 
 class TokenView(PlatformView, APIView):
@@ -100,6 +125,8 @@ class TokenView(PlatformView, APIView):
     authentication_classes = []
     throttle_classes = []
     input = None
+    answers = {"post": TokenPairSerializer}
+    tag = "Access"
 
     def body(self):
         serializer = self.input(data=self.request.data)
@@ -119,9 +146,11 @@ class LogInView(TokenView):
 
     throttle_classes = [throttling.LoginThrottle]
     input = LoginSerializer
+    operation_ids = {"post": "log_in"}
 
     def post(self, request):
-        user = authenticate(request._request, username=self.body()["email"], password=self.body()["password"])
+        given = self.body()
+        user = authenticate(request._request, username=given["email"], password=given["password"])
         if user is None or not user.is_staff:
             raise WrongCredentials
         return Response(session_operations.log_in(user, by=Actor.of(user, **self.circumstances())))
@@ -131,6 +160,7 @@ class RefreshView(TokenView):
     """A new pair for a refresh token, which is dead from then on."""
 
     input = RefreshSerializer
+    operation_ids = {"post": "refresh_token"}
 
     def post(self, request):
         by = Actor(name="", **self.circumstances())
@@ -146,6 +176,8 @@ class RevokeView(TokenView):
     authentication_classes = [BearerAuthentication]
     throttle_classes = [throttling.CallerThrottle]
     input = RevokeSerializer
+    answers = {"post": RevocationSerializer}
+    operation_ids = {"post": "revoke_token"}
 
     def post(self, request):
         raw = self.body().get("refresh")

@@ -31,7 +31,7 @@ class SoftDeletedQuerySet(OwnedQuerySet):
 
 
 class OwnedModel(VersionedModel):
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="%(class)ss")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
 
     class Meta:
         abstract = True
@@ -312,8 +312,8 @@ class Order(OwnedModel):
                 condition=Q(quantity__isnull=True) | Q(quantity__gt=0), name="order_quantity_positive"
             ),
             models.CheckConstraint(
-                condition=Q(filled_quantity__isnull=True) | Q(filled_quantity__gt=0),
-                name="order_filled_quantity_positive",
+                condition=Q(filled_quantity__isnull=True) | Q(filled_quantity__gte=0),
+                name="order_filled_quantity_not_negative",
             ),
             models.UniqueConstraint(fields=["user", "external_id"], name="order_external_id_unique"),
         ]

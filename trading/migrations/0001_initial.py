@@ -39,7 +39,6 @@ class Migration(migrations.Migration):
                     "user",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.PROTECT,
-                        related_name="%(class)ss",
                         to=settings.AUTH_USER_MODEL,
                     ),
                 ),
@@ -105,7 +104,6 @@ class Migration(migrations.Migration):
                     "user",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.PROTECT,
-                        related_name="%(class)ss",
                         to=settings.AUTH_USER_MODEL,
                     ),
                 ),
@@ -196,7 +194,6 @@ class Migration(migrations.Migration):
                     "user",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.PROTECT,
-                        related_name="%(class)ss",
                         to=settings.AUTH_USER_MODEL,
                     ),
                 ),
@@ -279,7 +276,6 @@ class Migration(migrations.Migration):
                     "user",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.PROTECT,
-                        related_name="%(class)ss",
                         to=settings.AUTH_USER_MODEL,
                     ),
                 ),
@@ -325,7 +321,6 @@ class Migration(migrations.Migration):
                     "user",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.PROTECT,
-                        related_name="%(class)ss",
                         to=settings.AUTH_USER_MODEL,
                     ),
                 ),
@@ -538,8 +533,8 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="order",
             constraint=models.CheckConstraint(
-                condition=models.Q(("filled_quantity__isnull", True), ("filled_quantity__gt", 0), _connector="OR"),
-                name="order_filled_quantity_positive",
+                condition=models.Q(("filled_quantity__isnull", True), ("filled_quantity__gte", 0), _connector="OR"),
+                name="order_filled_quantity_not_negative",
             ),
         ),
         migrations.AddConstraint(

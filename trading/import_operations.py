@@ -1,0 +1,297 @@
+"""
+Operations that bring a trader's history in: trades and orders from files.
+
+One import is one transaction and one audit event of the trader's. Rows go in by batches, so that a file of any
+length needs the same memory.
+"""
+
+from dataclasses import dataclass, field
+from decimal import ROUND_DOWN, Decimal, localcontext
+from itertools import islice
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import Max
+
+from accounts import staff_operations
+from accounts.models import Broker, User
+from support_platform import audit
+from support_platform.decimals import MAX_DIGITS, check_fits, format_decimal
+from support_platform.exceptions import InvalidChange, OutOfReach
+from support_platform.instants import format_instant
+from support_platform.locking import lock
+
+from .models import Deployment, Order, Strategy, Trade
+
+BATCH = 1000
+CENT = Decimal("0.01")
+# What support may correct in a trade; where it did, the file is no longer the truth.
+CORRECTABLE = frozenset({"taken_at", "closed_at", "strike", "result"})
+
+
+@dataclass
+class Outcome:
+    """What an import did. `faults` maps the line of each rejected row to its (column, what is wrong) pairs."""
+
+    user: User
+    read: int = 0
+    imported: int = 0
+    already_there: int = 0
+    rounded: int = 0
+    strategies_created: int = 0
+    deployments_created: int = 0
+    faults: dict = field(default_factory=dict)
+
+    @property
+    def rejected(self):
+        return len(self.faults)
+
+
+class RowsRefused(Exception):
+    """Some rows are bad, and none was to be skipped. Nothing is kept; `outcome.faults` names every one."""
+
+    def __init__(self, outcome):
+        super().__init__(f"{outcome.rejected} of {outcome.read} rows are bad; nothing was imported.")
+        self.outcome = outcome
+
+
+@transaction.atomic
+def import_trades(rows, *, by, email, broker, source, capital, mode=Deployment.Mode.LIVE, skip_bad=False):
+    """
+    Bring in the trades of one trader; `rows` are imports.Row, each with an `external_id` among its values.
+
+    `source` is where they come from, for the audit trail.
+    Makes the broker, the trader, the strategies (found by exact name among the kept ones) and one deployment per
+    strategy in this mode where missing. `capital` is the account's starting capital, shared over the deployments
+    that are made. A trade that is there already is left alone; a good row that says otherwise is a bad row.
+
+    :raises OutOfReach: if the address is that of staff or of another broker's trader
+    :raises InvalidChange: if the capital cannot be shared
+    :raises RowsRefused: for bad rows, without `skip_bad`
+    """
+    user = _find_or_create_trader(email, broker, by)
+    intake = _Intake(Trade.objects.select_related("strategy"), user, "external_id")
+    homes = _Homes(user, mode)
+    for batch in _batches(rows):
+        trades = []
+        for row in intake.sift(batch):
+            values = row.values
+            strategy, deployment = homes.of(values.pop("strategy"), values["taken_at"])
+            trades.append(Trade(user=user, strategy=strategy, deployment=deployment, **values))
+        Trade.objects.bulk_create(trades, batch_size=BATCH)
+    homes.settle(capital)
+    return _finish("trades.imported", intake, homes, by, source, skip_bad)
+
+
+@transaction.atomic
+def import_orders(rows, *, by, email, broker, source, strategy=None, skip_bad=False):
+    """
+    Bring in the orders of one trader; `rows` are imports.Row.
+
+    An order that names a trade takes that trade's strategy and deployment; the others belong to the strategy of
+    that name, made with one deployment where missing, or to none.
+
+    :raises OutOfReach: if the address is that of staff or of another broker's trader
+    :raises RowsRefused: for bad rows, without `skip_bad`
+    """
+    user = _find_or_create_trader(email, broker, by)
+    intake = _Intake(Order.objects.all(), user, "order_id")
+    homes = _Homes(user)
+    for batch in _batches(rows):
+        trades = _link_trades(batch, user)
+        orders = []
+        for row in intake.sift(batch):
+            values = row.values
+            trade = trades.get(values.get("trade_id"))
+            order = Order(user=user, **values)
+            if trade:
+                order.strategy_id, order.deployment_id = trade.strategy_id, trade.deployment_id
+            elif strategy:
+                stamps = (values["signal_at"], values["sent_at"], values["acknowledged_at"], values["filled_at"])
+                order.strategy, order.deployment = homes.of(strategy, next((s for s in stamps if s), None))
+            orders.append(order)
+        Order.objects.bulk_create(orders, batch_size=BATCH)
+    homes.settle()
+    return _finish("orders.imported", intake, homes, by, source, skip_bad)
+
+
+def _find_or_create_trader(email, broker_name, by):
+    broker = Broker.objects.filter(name__iexact=broker_name).first()
+    broker = broker or staff_operations.create_broker(broker_name, by=by)
+    user = User.objects.filter(email=User.objects.normalize_email(email)).first()
+    if user is None:
+        return staff_operations.create_trader(email, broker, by=by)
+    if user.is_staff or user.is_superuser or user.broker_id != broker.pk:
+        raise OutOfReach(f"{user.email} is another account's address, not that of a trader of {broker.name}.")
+    return lock(user)
+
+
+def _batches(rows):
+    rows = iter(rows)
+    while batch := list(islice(rows, BATCH)):
+        yield batch
+
+
+def _link_trades(batch, user):
+    """Replace each row's `trade` (an external_id) by `trade_id`; the trades by id."""
+    names = {row.values["trade"] for row in batch if row.values.get("trade")}
+    trades = Trade.objects.filter(user=user, external_id__in=names) if names else ()
+    by_name = {trade.external_id: trade for trade in trades}
+    for row in batch:
+        if "trade" not in row.values:
+            continue
+        name = row.values.pop("trade")
+        if name is not None and name not in by_name:
+            row.faults.append(("trade", f"The trader has no trade with the external_id {name}. Import trades first."))
+        row.values["trade_id"] = by_name[name].pk if name in by_name else None
+    return {trade.pk: trade for trade in by_name.values()}
+
+
+class _Intake:
+    """Tells the rows that are new from those that are there already and those that are bad, and counts."""
+
+    def __init__(self, queryset, user, key):
+        self.queryset, self.key = queryset.filter(user=user), key
+        self.outcome = Outcome(user)
+        # Rows past this one were made by this import: the trader is locked, so by nobody else.
+        self.last_id = self.queryset.aggregate(last=Max("pk"))["last"] or 0
+
+    def sift(self, batch):
+        """The rows to be made, each with `external_id` among its values."""
+        self.outcome.read += len(batch)
+        fresh = {}
+        for row in batch:
+            name = row.values.pop(self.key, None)
+            if not row.faults and name in fresh:
+                row.faults.append((self.key, f"{name} stands in line {fresh[name].line} already."))
+            if row.faults:
+                self.outcome.faults[row.line] = row.faults
+            else:
+                row.values["external_id"] = name
+                fresh[name] = row
+        for existing in self.queryset.filter(external_id__in=list(fresh)):
+            self._compare(existing, fresh.pop(existing.external_id))
+        self.outcome.imported += len(fresh)
+        self.outcome.rounded += sum(row.rounded for row in fresh.values())
+        return fresh.values()
+
+    def _compare(self, existing, row):
+        if existing.pk > self.last_id:
+            self._reject(row, f"{existing.external_id} stands in an earlier line already.")
+        elif differing := _differences(existing, row.values):
+            self._reject(row, f"{existing.external_id} is there already with other values: {differing}.")
+        else:
+            self.outcome.already_there += 1
+
+    def _reject(self, row, text):
+        self.outcome.faults[row.line] = [(self.key, text)]
+
+
+def _differences(existing, values):
+    """Where a row of the file differs from the one that is there, in words; empty where it does not."""
+    ignored = CORRECTABLE if getattr(existing, "is_corrected", False) else ()
+    told = []
+    for name, value in values.items():
+        there = existing.strategy.name if name == "strategy" else getattr(existing, name)
+        if there != value and name not in ignored:
+            told.append(f"{name} {_shown(there)} there, {_shown(value)} here")
+    return "; ".join(told)
+
+
+def _shown(value):
+    if isinstance(value, Decimal):
+        return format_decimal(value)
+    if hasattr(value, "astimezone"):
+        return format_instant(value)
+    return "empty" if value in (None, "") else str(value)
+
+
+class _Homes:
+    """The strategy and the deployment that rows belong to, found or made when the first row asks."""
+
+    def __init__(self, user, mode=None):
+        self.user, self.mode = user, mode
+        self.found = {}
+        self.strategies_created = 0
+        self.made = {}  # the deployments that this import makes, by id
+
+    def of(self, name, at):
+        """The strategy of that name and its deployment; one that is made starts with the earliest row."""
+        if name not in self.found:
+            strategy = self._find_or_create_strategy(name)
+            self.found[name] = strategy, self._find_or_create_deployment(strategy, at)
+        strategy, deployment = self.found[name]
+        if at is not None and at < deployment.started_at and deployment.pk in self.made:
+            deployment.started_at = at
+        return strategy, deployment
+
+    def settle(self, capital=None):
+        """Write what is known of the new deployments only now: when they started and their share of the capital."""
+        made = list(self.made.values())
+        shares = _shares(capital, len(made)) if capital is not None and made else [None] * len(made)
+        for deployment, share in zip(made, shares, strict=True):
+            deployment.capital = share
+            deployment.save(update_fields=["capital", "started_at"])
+
+    def _find_or_create_strategy(self, name):
+        kept = Strategy.objects.kept().filter(user=self.user, name=name).order_by("pk")
+        strategy = kept.select_for_update().first()
+        if strategy is None:
+            strategy = Strategy.objects.create(user=self.user, name=name)
+            self.strategies_created += 1
+        return strategy
+
+    def _find_or_create_deployment(self, strategy, at):
+        rows = Deployment.objects.filter(strategy=strategy)
+        if self.mode is not None:
+            rows = rows.filter(mode=self.mode)
+        deployment = rows.order_by("pk").first()
+        if deployment is None:
+            # An import sets nothing running for an account that is closed.
+            status = Deployment.Status.ACTIVE if self.user.is_active else Deployment.Status.PAUSED
+            known = {"mode": self.mode} if self.mode else {}
+            known |= {"started_at": at} if at else {}
+            deployment = Deployment.objects.create(user=self.user, strategy=strategy, status=status, **known)
+            self.made[deployment.pk] = deployment
+        return deployment
+
+
+def _shares(capital, count):
+    """
+    The capital in equal shares, rounded down to cents, what is left over on the first: their sum is exactly it.
+
+    :raises InvalidChange: if it is not more than 0, cannot be kept, or is too small for that many shares
+    """
+    with localcontext(prec=2 * MAX_DIGITS):
+        share = (capital / count).quantize(CENT, ROUND_DOWN) if count > 1 else capital
+        shares = [capital - share * (count - 1)] + [share] * (count - 1)
+    try:
+        for amount in shares[:2]:
+            check_fits(amount)
+    except ValidationError as error:
+        raise InvalidChange(capital=(error.code, error.message)) from None
+    if share <= 0:
+        raise InvalidChange(capital=("too_small", f"Is too small to be shared over {count} deployments."))
+    return shares
+
+
+def _finish(action, intake, homes, by, source, skip_bad):
+    """Refuse, or record what was done. Where nothing was, nothing is kept: not even a trader made on the way."""
+    outcome = intake.outcome
+    outcome.strategies_created = homes.strategies_created
+    outcome.deployments_created = len(homes.made)
+    if outcome.faults and not skip_bad:
+        outcome.imported = outcome.rounded = outcome.strategies_created = outcome.deployments_created = 0
+        raise RowsRefused(outcome)
+    if not outcome.imported:
+        transaction.set_rollback(True)
+        return outcome
+    counts = ("imported", "already_there", "rejected", "rounded", "strategies_created", "deployments_created")
+    audit.record(
+        action,
+        outcome.user,
+        by=by,
+        owner=outcome.user,
+        changes={"source": (None, source)} | {name: (None, getattr(outcome, name)) for name in counts},
+    )
+    return outcome
