@@ -7,9 +7,10 @@ Operations raise the plain exceptions; only this module's handler knows HTTP.
 import json
 import logging
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpResponse
+from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import InterfaceError, InternalError, OperationalError
+from django.http import Http404, HttpResponse, UnreadablePostError
+from redis.exceptions import RedisError
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
@@ -58,6 +59,8 @@ CODES = {
     503: "unavailable",
 }
 RETRY_AFTER_SECONDS = 2
+# PostgreSQL's class for a database that only reads (a standby, a full disk) and for a transaction ended while idle.
+_UNAVAILABLE_STATES = ("25006", "25P03")
 
 
 class OperationRefused(Exception):
@@ -162,11 +165,20 @@ def _translate(exc):
         return 429, members, {"Retry-After": str(wait)}
     if isinstance(exc, RequestDataTooBig):
         return 413, {}, {}
-    if isinstance(exc, OperationalError | InterfaceError):
+    if isinstance(exc, SuspiciousOperation | BadRequest | UnreadablePostError):
+        return 400, {"detail": "The request could not be read."}, {}
+    if is_unavailable(exc):
         return 503, {}, {"Retry-After": str(RETRY_AFTER_SECONDS)}
     if isinstance(exc, drf.APIException):
         return exc.status_code, {"detail": str(exc.detail)}, {}
     return None
+
+
+def is_unavailable(exc):
+    """The database or the cache is away or refuses to work; what a retry can mend, unlike a wrong statement."""
+    if isinstance(exc, InternalError):
+        return getattr(exc.__cause__, "sqlstate", None) in _UNAVAILABLE_STATES
+    return isinstance(exc, OperationalError | InterfaceError | RedisError)
 
 
 def _invalid(errors):
@@ -183,7 +195,7 @@ def problem_handler(exc, context):
         logger.exception("unhandled %s", type(exc).__name__, exc_info=exc)
         translated = 500, {}, {}
     elif translated[0] == 503:
-        logger.error("database unavailable: %s", type(exc).__name__)
+        logger.error("unavailable: %s", type(exc).__name__)
     status, members, headers = translated
     if isinstance(exc, drf.MethodNotAllowed):
         headers["Allow"] = ", ".join(context["view"].allowed_methods)

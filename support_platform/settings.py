@@ -64,7 +64,7 @@ INSTALLED_APPS = [
     "accounts",
     "trading",
     "analytics",
-    "django.contrib.admin",
+    "support_platform.apps.ConsoleConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -116,7 +116,7 @@ if _database["ENGINE"].endswith("sqlite3"):
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
-    }
+    } | _database.get("OPTIONS", {})
 else:
     _database["CONN_MAX_AGE"] = 0  # the pool below keeps the connections
     _database["CONN_HEALTH_CHECKS"] = True
@@ -124,7 +124,7 @@ else:
         "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", 8), "timeout": 5},
         "connect_timeout": 5,
         "options": "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
-    }
+    } | _database.get("OPTIONS", {})  # what DATABASE_URL says after its "?", such as sslmode=require
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- cache: the counters of the rate limits --------------------------------------------------------------
@@ -162,7 +162,7 @@ RATE_LIMITS = {
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
@@ -172,7 +172,7 @@ AUDIT_REASON_REQUIRED = env.bool("AUDIT_REASON_REQUIRED", False)
 
 # Imports run one way (accounts <- trading <- analytics). The two places where a lower app needs a higher one are
 # named here: what a trader's deactivation does with deployments, and what a correction's impact is measured with.
-DEPLOYMENT_TREATMENT = "trading.operations.treat_deployments"
+DEPLOYMENT_TREATMENT = "trading.deployments.treat_deployments"
 DEPLOYMENT_FIGURES = "analytics.queries.deployment_figures"
 
 LOGIN_URL = "admin:login"
@@ -198,6 +198,41 @@ REST_FRAMEWORK = {
     "URL_FORMAT_OVERRIDE": None,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "NUM_PROXIES": 0,
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Support platform API",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "DESCRIPTION": (
+        "What support may see and do for the traders of a broker.\n\n"
+        "Get a token with `POST /api/v1/auth/token/` and send it as `Authorization: Bearer <access>`. JSON in and out, "
+        "UTF-8. Money, prices and quantities are decimal strings, exact; ratios, percentages, basis points and "
+        "milliseconds are numbers; instants are RFC 3339 in UTC. Members and parameters that a call does not name are "
+        "refused, not ignored. Every error is `application/problem+json`. A write with `dry_run=true` answers what it "
+        "would do and keeps nothing."
+    ),
+    "SERVERS": [{"url": "/"}],
+    "TAGS": [
+        {"name": "Accounts", "description": "Traders: contact, password, status."},
+        {"name": "Trading", "description": "Strategies, deployments, trades and scanners of traders."},
+        {"name": "Analytics", "description": "Latency, slippage and performance, each for one scope."},
+        {"name": "Audit", "description": "Who changed what, when and why."},
+        {"name": "Access", "description": "Tokens, limits and this document."},
+    ],
+    "POSTPROCESSING_HOOKS": ["support_platform.schema_hooks.finish"],
+    "SORT_OPERATIONS": False,  # as in urls.py
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    # Everything from our own server: without the null Swagger UI sends the document's address to a validator.
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {
+        "deepLinking": True,
+        "displayOperationId": True,
+        "docExpansion": "list",
+        "filter": True,
+        "validatorUrl": None,
+    },
 }
 
 SIMPLE_JWT = {
@@ -266,5 +301,7 @@ LOGGING = {
     "loggers": {
         "django.request": {"level": "ERROR"},
         "django.security.DisallowedHost": {"level": "CRITICAL"},
+        # runserver's own request line shows the path, and with it a mailed link; ours does not.
+        "django.server": {"level": "CRITICAL"},
     },
 }

@@ -1,15 +1,25 @@
 """The API's table of contents, and everything else the server answers."""
 
+from django.contrib import admin
 from django.urls import include, path, re_path
 from rest_framework.routers import SimpleRouter
 
 from accounts import pages as account_pages
 from accounts import views as accounts
+from analytics import views as analytics
+from trading import views as trading
 
-from . import views
+from . import schema_views, views
 
 router = SimpleRouter()
 router.register("users", accounts.UserViewSet, "users")
+router.register("strategies", trading.StrategyViewSet, "strategies")
+router.register("deployments", trading.DeploymentViewSet, "deployments")
+router.register("trades", trading.TradeViewSet, "trades")
+router.register("scanners", trading.ScannerViewSet, "scanners")
+router.register("analytics/latency", analytics.LatencyViewSet, "latency")
+router.register("analytics/slippage", analytics.SlippageViewSet, "slippage")
+router.register("analytics/performance", analytics.PerformanceViewSet, "performance")
 router.register("audit", views.AuditViewSet, "audit")
 router.register("limits", views.LimitsViewSet, "limits")
 
@@ -18,7 +28,10 @@ urlpatterns = [
     path("api/v1/auth/token/", accounts.LogInView.as_view(), name="token"),
     path("api/v1/auth/token/refresh/", accounts.RefreshView.as_view(), name="token-refresh"),
     path("api/v1/auth/token/revoke/", accounts.RevokeView.as_view(), name="token-revoke"),
+    path("api/schema/", schema_views.SchemaView.as_view(), name="schema"),
+    path("api/docs/", schema_views.DocsView.as_view(), name="docs"),
     re_path(r"^api/", views.not_found),
+    path("admin/", admin.site.urls),
     path("account/password/<str:token>/", account_pages.follow_reset, name="password-reset"),
     path("account/password/", account_pages.set_password, name="password-set"),
     path("account/email/<str:token>/", account_pages.follow_email, name="email-confirmation"),

@@ -1,0 +1,167 @@
+"""Lists of the console: parameters as strict as the API's, filters, and pages without counting a whole table."""
+
+import re
+from datetime import timedelta
+
+from django.contrib import admin
+from django.core.exceptions import BadRequest
+from django.core.paginator import Paginator
+from django.db.models import Q
+from django.http import Http404
+from django.utils import timezone
+from django.utils.functional import cached_property
+from django.utils.text import capfirst
+
+from support_platform.text import check_text
+
+MAX_ID = 2**63 - 1
+_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+_PAGE = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
+_ORDER = re.compile(r"-?[0-9]{1,2}(\.-?[0-9]{1,2}){0,4}", re.ASCII)
+
+PERIODS = {"24h": 1, "7d": 7, "30d": 30, "365d": 365}
+
+
+def is_id(model, text):
+    """Whether the text is the one way to write a primary key of the model."""
+    if model._meta.pk.get_internal_type() == "UUIDField":
+        return bool(_UUID.fullmatch(text))
+    return bool(_ID.fullmatch(text)) and int(text) <= MAX_ID
+
+
+def check_parameters(query, allowed):
+    """
+    :raises BadRequest: for an unknown, repeated or unreadable parameter of a list
+    """
+    for name, values in query.lists():
+        if name not in allowed:
+            raise BadRequest(f"Unknown parameter {name!a:.100}. This page takes: {', '.join(sorted(allowed))}.")
+        if len(values) > 1:
+            raise BadRequest(f"{name} is given {len(values)} times. Give it once.")
+        if name in ("p", "page") and not _PAGE.fullmatch(values[0]):
+            raise BadRequest("Not a page number.")
+        if name == "o" and values[0] and not _ORDER.fullmatch(values[0]):
+            raise BadRequest("Not an ordering of this list.")
+        if name in ("q", "term"):
+            check_search(values[0])
+
+
+def check_search(term):
+    if not term.strip():
+        return
+    try:
+        check_text(term, 100)
+    except ValueError as error:
+        raise BadRequest(f"The search text is not valid. {error}") from None
+
+
+class CappedPaginator(Paginator):
+    """Counts and shows no more than the first `cap` rows: what lies further back is found by a filter or search."""
+
+    cap = 10_000
+
+    @cached_property
+    def _counted(self):
+        return self.object_list.order_by().values("pk")[: self.cap + 1].count()
+
+    @cached_property
+    def count(self):
+        return min(self._counted, self.cap)
+
+    @property
+    def is_capped(self):
+        return self._counted > self.cap
+
+
+class ConsoleFilter(admin.SimpleListFilter):
+    """One of the choices, each a condition on the row; anything else is a 400."""
+
+    conditions = {}
+
+    def lookups(self, request, model_admin):
+        return [(value, capfirst(value.replace("_", " "))) for value in self.conditions]
+
+    def queryset(self, request, queryset):
+        value = self.value()
+        if value is None:
+            return queryset
+        if value not in dict(self.lookup_choices):
+            known = ", ".join(dict(self.lookup_choices))
+            raise BadRequest(f"{self.parameter_name} must be one of: {known}.")
+        return queryset.filter(self.condition(value))
+
+    def condition(self, value):
+        return self.conditions[value]
+
+
+def choice_filter(parameter, conditions, title=None):
+    """A filter by `conditions`: {choice: what it asks of the row}."""
+    members = {"parameter_name": parameter, "title": title or parameter.replace("_", " "), "conditions": conditions}
+    return type("ChoiceFilter", (ConsoleFilter,), members)
+
+
+def value_filter(field, values, title=None):
+    """A filter by the few values that a field can have."""
+    return choice_filter(field, {value: Q(**{field: value}) for value in values}, title)
+
+
+def period_filter(field, title):
+    """A filter by how long ago the instant is."""
+
+    class PeriodFilter(ConsoleFilter):
+        parameter_name = "period"
+
+        def lookups(self, request, model_admin):
+            return [(value, "Last 24 hours" if days == 1 else f"Last {days} days") for value, days in PERIODS.items()]
+
+        def condition(self, value):
+            return Q(**{f"{field}__gte": timezone.now() - timedelta(days=PERIODS[value])})
+
+    PeriodFilter.title = title
+    return PeriodFilter
+
+
+class ByAddressFilter(admin.SimpleListFilter):
+    """A filter that links lead to and that shows only while it is on; no list of all its values is ever made."""
+
+    def lookups(self, request, model_admin):
+        value = self.used_parameters.get(self.parameter_name)
+        return [] if value is None else [(value, self.label(request, model_admin, value))]
+
+    def label(self, request, model_admin, value):
+        return value
+
+    def queryset(self, request, queryset):
+        return queryset.filter(**{self.parameter_name: self.value()})
+
+
+def row_filter(field):
+    """The rows that belong to one row of another list, such as the trades of a trader; it must be in reach."""
+
+    class RowFilter(ByAddressFilter):
+        parameter_name, title = field, field
+
+        def label(self, request, model_admin, value):
+            related = model_admin.admin_site.get_model_admin(model_admin.opts.get_field(field).related_model)
+            row = related.get_object(request, value) if related.has_view_permission(request) else None
+            if row is None:
+                raise Http404
+            return str(row)
+
+    return RowFilter
+
+
+def exact_filter(field, *, is_number=False):
+    """The rows with exactly this id or name in a field."""
+
+    class ExactFilter(ByAddressFilter):
+        parameter_name, title = field, field.replace("_", " ")
+
+        def label(self, request, model_admin, value):
+            check_search(value)
+            if not value or (is_number and not (_ID.fullmatch(value) and int(value) <= MAX_ID)):
+                raise BadRequest(f"{field}: give {'an id' if is_number else 'a name'}.")
+            return value
+
+    return ExactFilter

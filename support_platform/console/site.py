@@ -1,0 +1,181 @@
+"""The console as a whole: who gets in, what its index shows, and every fault as a page."""
+
+from functools import wraps
+
+from django.apps import apps
+from django.contrib import admin
+from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.auth.views import LoginView, PasswordChangeView
+from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
+from django.db import DataError, transaction
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect
+from django.template.loader import render_to_string
+from django.urls import reverse, reverse_lazy
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
+from rest_framework.exceptions import Throttled
+
+from support_platform import audit, throttling
+from support_platform.exceptions import DETAILS, RETRY_AFTER_SECONDS, TITLES, is_unavailable
+from support_platform.models import AuditEvent
+
+from . import lists
+from .base import OperationAdmin, actor_of
+
+AUTOCOMPLETE_PARAMETERS = {"app_label", "model_name", "field_name", "term", "page"}
+
+
+def faults_as_pages(view):
+    """The view, with what it may raise answered as a page: input that is not valid 400, never 500."""
+
+    @wraps(view)
+    def guarded(request, *args, **kwargs):
+        try:
+            response = view(request, *args, **kwargs)
+            if hasattr(response, "render") and not response.is_rendered:
+                response.render()  # here, where a list's query can still fail as a page
+            return response
+        except (BadRequest, SuspiciousOperation) as error:
+            return fault_page(request, 400, str(error))
+        except DataError:
+            return fault_page(request, 400, "The database cannot hold one of the values.")
+        except PermissionDenied:
+            return fault_page(request, 403)
+        except Http404:
+            return fault_page(request, 404)
+        except Throttled as refusal:
+            return fault_page(request, 429, str(refusal.detail), retry_after=refusal.wait)
+        except Exception as error:
+            if not is_unavailable(error):
+                raise
+            return fault_page(request, 503, retry_after=RETRY_AFTER_SECONDS)
+
+    return guarded
+
+
+def fault_page(request, status, detail="", *, retry_after=None):
+    """A page that needs neither database nor session, since those may be what failed."""
+    context = {
+        "title": TITLES[status],
+        "detail": detail or DETAILS.get(status, ""),
+        "request_id": request.request_id,
+        "home": reverse("admin:index"),
+    }
+    response = HttpResponse(render_to_string("admin/fault.html", context), status=status)
+    if retry_after is not None:
+        response["Retry-After"] = str(max(1, int(retry_after)))
+    return response
+
+
+class ConsoleSite(admin.AdminSite):
+    site_header = site_title = "Support platform"
+    index_title = "Console"
+    site_url = None
+    empty_value_display = "–"
+    # The form in which staff change their own password; accounts names it, for only accounts has the operation.
+    password_change_form = None
+
+    def register(self, model_or_iterable, admin_class=None, **options):
+        """Only what changes through operations comes in. Django's own admin of groups, which would not, stays out."""
+        if admin_class is not None and issubclass(admin_class, OperationAdmin):
+            super().register(model_or_iterable, admin_class, **options)
+
+    def get_urls(self):
+        return [url for url in super().get_urls() if getattr(url, "name", None) != "view_on_site"]
+
+    def admin_view(self, view, cacheable=False):
+        return faults_as_pages(super().admin_view(view, cacheable))
+
+    def get_app_list(self, request, app_label=None):
+        """By domain, as the apps stand on each other; the ground's audit trail last."""
+        order = [config.label for config in apps.get_app_configs() if config.label != "support_platform"]
+        found = self._build_app_dict(request, app_label).values()
+        return sorted(found, key=lambda app: order.index(app["app_label"]) if app["app_label"] in order else len(order))
+
+    def index(self, request, extra_context=None):
+        own = AuditEvent.objects.filter(actor_id=request.user.pk).order_by("-at", "-id")[:10]
+        return super().index(request, {"own_events": own, **(extra_context or {})})
+
+    def get_log_entries(self, request):
+        return []  # Django's own log of actions is not kept; the audit trail is
+
+    def autocomplete_view(self, request):
+        lists.check_parameters(request.GET, AUTOCOMPLETE_PARAMETERS)
+        return super().autocomplete_view(request)
+
+    # --- who gets in ---------------------------------------------------------------------------------
+    @method_decorator(never_cache)
+    def login(self, request, extra_context=None):
+        return faults_as_pages(self._login)(request, extra_context)
+
+    def _login(self, request, extra_context):
+        if request.method == "GET" and self.has_permission(request):
+            return redirect("admin:index")
+        context = {
+            **self.each_context(request),
+            "title": "Log in",
+            "subtitle": None,
+            "app_path": request.get_full_path(),
+            "username": request.user.get_username(),
+            **(extra_context or {}),
+        }
+        request.current_app = self.name
+        return ConsoleLoginView.as_view(extra_context=context)(request)
+
+    def password_change(self, request, extra_context=None):
+        request.current_app = self.name
+        context = {**self.each_context(request), **(extra_context or {})}
+        return OwnPasswordView.as_view(form_class=self.password_change_form, extra_context=context)(request)
+
+
+class ConsoleLoginView(LoginView):
+    """Staff only, and limited as the API's login is, before any password is looked at."""
+
+    authentication_form = AdminAuthenticationForm
+    template_name = "admin/login.html"
+    next_page = reverse_lazy("admin:index")
+
+    def post(self, request, *args, **kwargs):
+        try:
+            throttling.count(request, "login", "address", throttling.address_key(request))
+            email = request.POST.get("username", "").strip().lower()
+            if len(email) <= 254:
+                throttling.count(request, "login", "e-mail", email)
+        except Throttled as refusal:
+            response = self._limited(max(1, int(refusal.wait)))
+        else:
+            response = super().post(request, *args, **kwargs)
+        for name, value in throttling.headers(request).items():
+            response[name] = value
+        return response
+
+    def _limited(self, seconds):
+        context = self.get_context_data(form=self.get_form_class()(self.request), wait=seconds)
+        response = self.render_to_response(context, status=429)
+        response["Retry-After"] = str(seconds)
+        return response
+
+    def form_valid(self, form):
+        user = form.get_user()
+        with transaction.atomic():
+            # The session is not named: its key is a secret.
+            changes = {"session": (None, "console")}
+            audit.record(
+                "user.logged_in", user, by=actor_of(self.request, user=user), changes=changes, broker_id=user.broker_id
+            )
+            return super().form_valid(form)
+
+
+class OwnPasswordView(PasswordChangeView):
+    """The old password is asked for, and guessing it here is limited as a login is."""
+
+    template_name = "registration/password_change_form.html"
+    success_url = reverse_lazy("admin:password_change_done")
+
+    def post(self, request, *args, **kwargs):
+        throttling.count(request, "login", "e-mail", request.user.email)
+        return super().post(request, *args, **kwargs)
+
+    def get_form_kwargs(self):
+        return {**super().get_form_kwargs(), "by": actor_of(self.request, reason="own password")}

@@ -1,0 +1,46 @@
+"""Tables as CSV for spreadsheets: streamed, exact, and without cells that a spreadsheet would run as a formula."""
+
+import csv
+from datetime import datetime
+from decimal import Decimal
+
+from .decimals import PLAIN, format_decimal
+from .instants import format_instant
+
+MAX_ROWS = 50_000
+
+# What begins a formula, or a line break or tab that a spreadsheet strips before it looks; full-width forms too.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # noqa: RUF001
+
+
+def neutralise(text):
+    """The text as a cell that no spreadsheet takes for a formula. Plain numbers, also negative ones, stay numbers."""
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) and not PLAIN.fullmatch(text) else text
+
+
+def cell(value):
+    """One value as the text of its cell: decimals plain, instants in UTC with Z, nothing for unknown."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Decimal):
+        return format_decimal(value)
+    if isinstance(value, datetime):
+        return format_instant(value)
+    return neutralise(str(value))
+
+
+def csv_lines(header, rows):
+    """The lines of the file, one by one, so that a table of any size takes the memory of one row."""
+    writer = csv.writer(_Echo())
+    yield writer.writerow(header)
+    for row in rows:
+        yield writer.writerow([cell(value) for value in row])
+
+
+class _Echo:
+    """A file for csv.writer that gives each line back instead of keeping it."""
+
+    def write(self, line):
+        return line

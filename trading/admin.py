@@ -1,0 +1,331 @@
+"""What traders made, in the console: to look at, and to change by the operations of the API."""
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.db.models import Q
+
+from support_platform.console import lists
+from support_platform.console.actions import ReasonForm, operation
+from support_platform.console.base import OperationAdmin
+from support_platform.console.forms import InstantField, NumberField, OperationForm
+
+from . import operations
+from .models import Deployment, Order, Scanner, Strategy, Trade
+from .serializers import CorrectTradeSerializer, UpdateDeploymentSerializer
+
+IS_KEPT = {"active": Q(deleted_at__isnull=True), "deleted": Q(deleted_at__isnull=False)}
+MAX_TRADERS = 100
+
+
+class OwnedAdmin(OperationAdmin):
+    """Rows of traders: a search text with an @ names the trader, any other the row."""
+
+    list_select_related = ("user",)
+    search_help_text = "The beginning of a symbol, or a part of the trader's e-mail with its @."
+
+    def get_search_results(self, request, queryset, search_term):
+        if "@" not in search_term:
+            return super().get_search_results(request, queryset, search_term)
+        lists.check_search(search_term)
+        # Found first and by themselves, so that the list is read by its index on the trader.
+        traders = get_user_model().objects.visible_to(request.user).filter(email__icontains=search_term.strip())
+        return queryset.filter(user__in=list(traders.values_list("pk", flat=True)[:MAX_TRADERS])), False
+
+
+class DeleteStrategyForm(ReasonForm):
+    stop_deployments = forms.BooleanField(
+        required=False, label="Stop its deployments", help_text="Without this, a strategy that still runs is kept."
+    )
+
+
+@admin.register(Strategy)
+class StrategyAdmin(OwnedAdmin):
+    list_display = (
+        "name",
+        "user",
+        "symbol",
+        "timeframe",
+        "status",
+        "published_at",
+        "active_deployments",
+        "created_at",
+    )
+    list_filter = (
+        lists.choice_filter("status", IS_KEPT),
+        lists.choice_filter("published", {"yes": Q(published_at__isnull=False), "no": Q(published_at__isnull=True)}),
+        lists.period_filter("created_at", "created"),
+        lists.row_filter("user"),
+    )
+    sortable_by = ("created_at",)
+    ordering = ("-created_at", "-id")
+    search_fields = ("name", "symbol__istartswith")
+    search_help_text = "A part of the name, the beginning of a symbol, or a part of the trader's e-mail with its @."
+    fields = (
+        "id",
+        "user",
+        "name",
+        "symbol",
+        "timeframe",
+        "definition",
+        "status",
+        "published_at",
+        "active_deployments",
+        "created_at",
+        "deleted_at",
+    )
+    export_fields = (
+        "id",
+        "user_id",
+        "user.email",
+        "name",
+        "symbol",
+        "timeframe",
+        "status",
+        "published_at",
+        "active_deployments",
+        "created_at",
+        "deleted_at",
+    )
+
+    def get_queryset(self, request):
+        return super().get_queryset(request).with_active_deployments()
+
+    @admin.display(description="active deployments")
+    def active_deployments(self, strategy):
+        return strategy.active_deployments
+
+    @operation("Publish", right="trading.publish_strategy")
+    def publish(self, request, strategy, *, by):
+        return operations.publish_strategy(strategy, by=by), ""
+
+    @operation("Unpublish", right="trading.publish_strategy")
+    def unpublish(self, request, strategy, *, by):
+        return operations.unpublish_strategy(strategy, by=by), ""
+
+    @operation("Delete", right="trading.delete_strategy", form=DeleteStrategyForm)
+    def delete(self, request, strategy, *, by, stop_deployments):
+        return operations.delete_strategy(strategy, by=by, stop_deployments=stop_deployments), ""
+
+    @operation("Restore", right="trading.delete_strategy")
+    def restore(self, request, strategy, *, by):
+        return operations.restore_strategy(strategy, by=by), ""
+
+
+class DeploymentForm(OperationForm):
+    input = UpdateDeploymentSerializer
+
+    status = forms.ChoiceField(choices=Deployment.Status.choices, help_text="Stopped is final.")
+    quantity = NumberField(required=False)
+    stop_loss_pct = NumberField(required=False, label="Stop loss %", help_text="More than 0, at most 100; or empty.")
+    take_profit_pct = NumberField(required=False, label="Take profit %", help_text="As the stop loss.")
+    max_open_trades = forms.IntegerField()
+    order_type = forms.ChoiceField(choices=Deployment.OrderType.choices)
+    capital = NumberField(required=False)
+
+
+@admin.register(Deployment)
+class DeploymentAdmin(OwnedAdmin):
+    list_display = ("id", "strategy", "user", "status", "mode", "symbol", "quantity", "capital", "started_at")
+    list_select_related = ("user", "strategy")
+    list_filter = (
+        lists.value_filter("status", Deployment.Status.values),
+        lists.value_filter("mode", Deployment.Mode.values),
+        lists.period_filter("started_at", "started"),
+        lists.row_filter("user"),
+        lists.row_filter("strategy"),
+    )
+    sortable_by = ("started_at",)
+    ordering = ("-started_at", "-id")
+    search_fields = ("symbol__istartswith", "strategy__name")
+    search_help_text = (
+        "The beginning of a symbol, a part of the strategy's name, or a part of the trader's e-mail with its @."
+    )
+    fields = (
+        "id",
+        "user",
+        "strategy",
+        "mode",
+        "symbol",
+        "status",
+        "quantity",
+        "stop_loss_pct",
+        "take_profit_pct",
+        "max_open_trades",
+        "order_type",
+        "capital",
+        "started_at",
+        "stopped_at",
+    )
+    export_fields = ("id", "user_id", "user.email", "strategy_id", "strategy.name", *fields[3:])
+    form = DeploymentForm
+    change_fields = {
+        "status": "trading.control_deployment",
+        **dict.fromkeys(
+            ("quantity", "stop_loss_pct", "take_profit_pct", "max_open_trades", "order_type", "capital"),
+            "trading.change_deployment",
+        ),
+    }
+
+    def change_row(self, row, values, *, by):
+        return operations.update_deployment(row, by=by, **values), ""
+
+    @operation("Pause", right="trading.control_deployment")
+    def pause(self, request, deployment, *, by):
+        return operations.update_deployment(deployment, by=by, status=Deployment.Status.PAUSED), ""
+
+    @operation("Resume", right="trading.control_deployment")
+    def resume(self, request, deployment, *, by):
+        return operations.update_deployment(deployment, by=by, status=Deployment.Status.ACTIVE), ""
+
+    @operation("Stop", right="trading.control_deployment")
+    def stop(self, request, deployment, *, by):
+        return operations.update_deployment(deployment, by=by, status=Deployment.Status.STOPPED), ""
+
+
+class CorrectionForm(OperationForm):
+    input = CorrectTradeSerializer
+
+    taken_at = InstantField()
+    closed_at = InstantField(required=False, help_text="Empty: the trade is open again, and its result is cleared.")
+    strike = NumberField(required=False)
+    result = NumberField(required=False, help_text="Profit or loss in account currency, net of fees.")
+
+
+@admin.register(Trade)
+class TradeAdmin(OwnedAdmin):
+    list_display = (
+        "symbol",
+        "side",
+        "user",
+        "strategy",
+        "quantity",
+        "result",
+        "outcome",
+        "taken_at",
+        "closed_at",
+        "is_corrected",
+    )
+    list_select_related = ("user", "strategy")
+    list_filter = (
+        lists.choice_filter("status", {"open": Q(closed_at__isnull=True), "closed": Q(closed_at__isnull=False)}),
+        lists.choice_filter("outcome", {"win": Q(result__gt=0), "loss": Q(result__lt=0), "breakeven": Q(result=0)}),
+        lists.value_filter("side", Trade.Side.values),
+        lists.choice_filter("corrected", {"yes": Q(is_corrected=True), "no": Q(is_corrected=False)}),
+        lists.period_filter("taken_at", "taken"),
+        lists.row_filter("user"),
+        lists.row_filter("strategy"),
+        lists.row_filter("deployment"),
+    )
+    sortable_by = ("taken_at", "closed_at")
+    ordering = ("-taken_at", "-id")
+    search_fields = ("symbol__istartswith", "external_id__exact")
+    search_help_text = "The beginning of a symbol, an external id, or a part of the trader's e-mail with its @."
+    fields = (
+        "id",
+        "user",
+        "strategy",
+        "deployment",
+        "symbol",
+        "side",
+        "status",
+        "outcome",
+        "quantity",
+        "entry_price",
+        "exit_price",
+        "strike",
+        "stop_loss",
+        "target",
+        "fees",
+        "result",
+        "taken_at",
+        "closed_at",
+        "is_corrected",
+        "external_id",
+    )
+    export_fields = ("id", "user_id", "user.email", "strategy_id", "deployment_id", *fields[4:])
+    form = CorrectionForm
+    change_fields = dict.fromkeys(("taken_at", "closed_at", "strike", "result"), "trading.correct_trade")
+
+    def change_row(self, row, values, *, by):
+        trade, impact = operations.correct_trade(row, by=by, **values)
+        return trade, _impact_in_words(**impact)
+
+
+def _impact_in_words(before, after):
+    moved = [
+        f"{name.replace('_', ' ')} {before[name]} → {after[name]}" for name in after if before[name] != after[name]
+    ]
+    return f"Of its deployment: {'; '.join(moved)}." if moved else "The deployment's figures stay as they were."
+
+
+@admin.register(Order)
+class OrderAdmin(OwnedAdmin):
+    instant_precision = "milliseconds"
+    list_display = (
+        "external_id",
+        "user",
+        "symbol",
+        "side",
+        "quantity",
+        "expected_price",
+        "filled_price",
+        "placed_at",
+        "filled_at",
+    )
+    list_filter = (
+        lists.value_filter("side", Order.Side.values),
+        lists.choice_filter("filled", {"yes": Q(filled_at__isnull=False), "no": Q(filled_at__isnull=True)}),
+        lists.row_filter("user"),
+        lists.row_filter("strategy"),
+        lists.row_filter("deployment"),
+        lists.row_filter("trade"),
+    )
+    ordering = ("-id",)
+    search_fields = ("symbol__istartswith", "external_id__exact")
+    search_help_text = TradeAdmin.search_help_text
+    fields = (
+        "id",
+        "user",
+        "strategy",
+        "deployment",
+        "trade",
+        "external_id",
+        "symbol",
+        "side",
+        "order_type",
+        "quantity",
+        "expected_price",
+        "arrival_price",
+        "filled_price",
+        "filled_quantity",
+        "signal_at",
+        "sent_at",
+        "acknowledged_at",
+        "filled_at",
+    )
+    export_fields = ("id", "user_id", "user.email", "strategy_id", "deployment_id", "trade_id", *fields[5:])
+
+
+@admin.register(Scanner)
+class ScannerAdmin(OwnedAdmin):
+    list_display = ("name", "user", "symbol", "status", "created_at")
+    list_filter = (
+        lists.choice_filter("status", IS_KEPT),
+        lists.period_filter("created_at", "created"),
+        lists.row_filter("user"),
+    )
+    sortable_by = ("created_at",)
+    ordering = ("-created_at", "-id")
+    search_fields = ("name", "symbol__istartswith")
+    search_help_text = StrategyAdmin.search_help_text
+    fields = ("id", "user", "name", "symbol", "criteria", "status", "created_at", "deleted_at")
+    export_fields = ("id", "user_id", "user.email", "name", "symbol", "status", "created_at", "deleted_at")
+
+    @operation("Delete", right="trading.delete_scanner")
+    def delete(self, request, scanner, *, by):
+        return operations.delete_scanner(scanner, by=by), ""
+
+    @operation("Restore", right="trading.delete_scanner")
+    def restore(self, request, scanner, *, by):
+        return operations.restore_scanner(scanner, by=by), ""
