@@ -192,7 +192,7 @@ REST_FRAMEWORK = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "support_platform.parsers.AlwaysJSON",
     "DEFAULT_PAGINATION_CLASS": "support_platform.pagination.KeysetPagination",
     "DEFAULT_FILTER_BACKENDS": ["support_platform.filters.StrictFilterBackend"],
-    "DEFAULT_SCHEMA_CLASS": "support_platform.schema.PlatformSchema",
+    "DEFAULT_SCHEMA_CLASS": "support_platform.openapi.schema.PlatformSchema",
     "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "support_platform.exceptions.problem_handler",
     "URL_FORMAT_OVERRIDE": None,
@@ -220,7 +220,7 @@ SPECTACULAR_SETTINGS = {
         {"name": "Audit", "description": "Who changed what, when and why."},
         {"name": "Access", "description": "Tokens, limits and this document."},
     ],
-    "POSTPROCESSING_HOOKS": ["support_platform.schema_hooks.finish"],
+    "POSTPROCESSING_HOOKS": ["support_platform.openapi.hooks.finish"],
     "SORT_OPERATIONS": False,  # as in urls.py
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     # Everything from our own server: without the null Swagger UI sends the document's address to a validator.

@@ -9,7 +9,8 @@ from accounts import views as accounts
 from analytics import views as analytics
 from trading import views as trading
 
-from . import schema_views, views
+from . import views
+from .openapi import views as openapi
 
 router = SimpleRouter()
 router.register("users", accounts.UserViewSet, "users")
@@ -28,8 +29,8 @@ urlpatterns = [
     path("api/v1/auth/token/", accounts.LogInView.as_view(), name="token"),
     path("api/v1/auth/token/refresh/", accounts.RefreshView.as_view(), name="token-refresh"),
     path("api/v1/auth/token/revoke/", accounts.RevokeView.as_view(), name="token-revoke"),
-    path("api/schema/", schema_views.SchemaView.as_view(), name="schema"),
-    path("api/docs/", schema_views.DocsView.as_view(), name="docs"),
+    path("api/schema/", openapi.SchemaView.as_view(), name="schema"),
+    path("api/docs/", openapi.DocsView.as_view(), name="docs"),
     re_path(r"^api/", views.not_found),
     path("admin/", admin.site.urls),
     path("account/password/<str:token>/", account_pages.follow_reset, name="password-reset"),

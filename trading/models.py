@@ -177,7 +177,7 @@ class Deployment(OwnedModel):
         ]
 
     def __str__(self):
-        return f"{self.strategy_id} {self.mode} from {self.started_at:%Y-%m-%d}"
+        return f"{self.get_mode_display()} deployment {self.pk} since {self.started_at:%Y-%m-%d}"
 
     @property
     def state(self):

@@ -6,9 +6,9 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import force_instance
 from rest_framework.serializers import ModelSerializer
 
-from .fields import PatchSerializer, StrictSerializer
+from ..fields import PatchSerializer, StrictSerializer
 
-# The model that a schema tells of; a mark for schema_hooks, which takes it away.
+# The model that a schema tells of; a mark for hooks, which takes it away.
 MODEL = "x-model"
 
 

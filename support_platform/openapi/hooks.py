@@ -1,8 +1,8 @@
 """What is done to the whole document at the end: shared parts, names for the enums, examples."""
 
-from .schema_components import components, ref
-from .schema_examples import example_of
-from .schema_serializers import MODEL
+from .components import components, ref
+from .examples import example_of
+from .serializers import MODEL
 
 
 def finish(result, generator, request, public):

@@ -10,8 +10,8 @@ import inspect
 from drf_spectacular.drainage import warn
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 
-from . import fields, filters
-from .decimals import DECIMAL_PLACES, MAX_DIGITS
+from .. import fields, filters
+from ..decimals import DECIMAL_PLACES, MAX_DIGITS
 
 MAX_ID = 2**63 - 1
 ID = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}

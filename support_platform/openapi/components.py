@@ -2,11 +2,11 @@
 
 from django.conf import settings
 
-from . import throttling
-from .exceptions import CODES, CONTENT_TYPE, DETAILS, TITLES, TYPE_PREFIX, problem
-from .middleware import REQUEST_ID
-from .schema_fields import BOOLEAN
-from .viewsets import REASON_LENGTH
+from .. import throttling
+from ..exceptions import CODES, CONTENT_TYPE, DETAILS, TITLES, TYPE_PREFIX, problem
+from ..middleware import REQUEST_ID
+from ..viewsets import REASON_LENGTH
+from .fields import BOOLEAN
 
 REQUEST_ID_EXAMPLE = "5f2c8d1e9b7a4c60"
 BEARER = "bearerAuth"

@@ -18,16 +18,16 @@ from drf_spectacular.plumbing import ResolvedComponent, force_instance
 from rest_framework.permissions import AllowAny
 from rest_framework.serializers import ListSerializer
 
-from .fields import NothingSerializer, PatchSerializer
-from .filters import StrictFilterSet
-from .models import VersionedModel
-from .pagination import KeysetPagination
-from .permissions import ANY_STAFF, ROLES
-from .schema_components import BEARER, COUNTED_HEADERS, PROBLEMS, header_refs, limits_of, ref
-from .schema_fields import BOOLEAN, ID, filter_description, query_schema
-from .schema_serializers import MODEL, SerializerSchema
-from .throttling import CallerThrottle, LoginThrottle
-from .viewsets import PlatformView, ResourceViewSet
+from ..fields import NothingSerializer, PatchSerializer
+from ..filters import StrictFilterSet
+from ..models import VersionedModel
+from ..pagination import KeysetPagination
+from ..permissions import ANY_STAFF, ROLES
+from ..throttling import CallerThrottle, LoginThrottle
+from ..viewsets import PlatformView, ResourceViewSet
+from .components import BEARER, COUNTED_HEADERS, PROBLEMS, header_refs, limits_of, ref
+from .fields import BOOLEAN, ID, filter_description, query_schema
+from .serializers import MODEL, SerializerSchema
 
 JSON = "application/json"
 VERBS = {
