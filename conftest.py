@@ -2,17 +2,21 @@
 
 import json
 import os
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from django.apps import apps
 from django.core.cache import cache
-from django.test import Client, TestCase
+from django.db import connection
+from django.test import Client, TestCase, TransactionTestCase
 
 from accounts import session_operations
 from accounts.tests.factories import BrokerFactory, StaffFactory, SuperuserFactory, TraderFactory
 from support_platform.audit import Actor
 from support_platform.models import AuditEvent
+from support_platform.permissions import sync_roles
 
 BASE = "/api/v1/"
 
@@ -24,6 +28,32 @@ def quick_and_clean(settings):
     cache.clear()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def emptied_after_transactional_tests():
+    """
+    Lets Django empty the database after a test with real transactions (`django_db(transaction=True)`).
+
+    The audit table refuses to be emptied, so its triggers are away for that moment; and the roles, which migrations
+    made, are made again.
+    """
+    append_only = import_module("support_platform.migrations.0002_audit_is_append_only")
+    empty = TransactionTestCase._fixture_teardown
+
+    def empty_all(case):
+        with connection.schema_editor() as editor:
+            append_only.remove(apps, editor)
+        try:
+            empty(case)
+        finally:
+            with connection.schema_editor() as editor:
+                append_only.add(apps, editor)
+        sync_roles(apps)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", empty_all)
+        yield
+
+
 class Api:
     """Calls below /api/v1/ with a bearer token; what is to happen on commit happens after each call."""
 
@@ -32,7 +62,7 @@ class Api:
             token = session_operations.log_in(user, by=Actor.of(user))["access"]
         self.user = user
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self.client = Client(raise_request_exception=False)
+        self.client = Client(raise_request_exception=False, enforce_csrf_checks=True)
 
     def call(self, method, path, body=None, *, reason=None, if_match=None, headers=None, **query):
         sent = dict(self.headers)

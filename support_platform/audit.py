@@ -86,4 +86,6 @@ def _plain(value):
         return format_instant(value)
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
     return value

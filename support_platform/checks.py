@@ -25,6 +25,8 @@ def rates_are_rates(app_configs, **kwargs):
     errors = []
     for bucket, keys in settings.RATE_LIMITS.items():
         for key, rates in keys.items():
+            if not rates:
+                errors.append(Error(f"RATE_LIMITS {bucket}/{key}: name at least one rate.", id="support_platform.E003"))
             for rate in rates:
                 try:
                     parse_rate(rate)

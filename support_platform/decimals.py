@@ -6,7 +6,6 @@ beyond. So there a number that needs more is refused, by name, instead of being 
 """
 
 import re
-from decimal import Decimal
 
 from django.core.exceptions import ValidationError
 from django.db import connection, models
@@ -63,6 +62,7 @@ class ExactDecimalField(models.DecimalField):
         super().__init__(*args, **kwargs)
 
     def get_db_prep_save(self, value, connection):
-        if isinstance(value, Decimal):
+        if value is not None and not hasattr(value, "as_sql"):
+            value = self.to_python(value)
             check_fits(value, connection.vendor)
         return super().get_db_prep_save(value, connection)

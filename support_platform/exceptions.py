@@ -8,7 +8,7 @@ import json
 import logging
 
 from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import InterfaceError, InternalError, OperationalError
+from django.db import IntegrityError, InterfaceError, InternalError, OperationalError
 from django.http import Http404, HttpResponse, UnreadablePostError
 from redis.exceptions import RedisError
 from rest_framework import exceptions as drf
@@ -169,6 +169,10 @@ def _translate(exc):
         return 400, {"detail": "The request could not be read."}, {}
     if is_unavailable(exc):
         return 503, {}, {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    if isinstance(exc, IntegrityError):
+        # Two changes that each were right met in the database, which let one of them through.
+        logger.error("constraint refused a change: %s", exc)
+        return 409, {"detail": "Another change came between. Read the resource again, then repeat."}, {}
     if isinstance(exc, drf.APIException):
         return exc.status_code, {"detail": str(exc.detail)}, {}
     return None

@@ -11,10 +11,11 @@ import django_filters
 from django import forms
 from django.core.exceptions import ValidationError
 from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework.exceptions import ErrorDetail
+from rest_framework.exceptions import ValidationError as InvalidRequest
 
 from .instants import parse_instant
 from .models import AuditEvent
-from .pagination import invalid
 from .text import check_text
 
 _ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
@@ -80,9 +81,12 @@ class AddressField(forms.Field):
         if value in (None, ""):
             return None
         try:
-            return str(ip_address(value))
+            address = ip_address(value)
         except ValueError:
-            raise ValidationError("Give an IP address.", code="invalid") from None
+            address = None
+        if address is None or "%" in value:
+            raise ValidationError("Give an IP address, without a zone.", code="invalid")
+        return str(address)
 
 
 class AddressFilter(django_filters.Filter):
@@ -115,7 +119,7 @@ class StrictFilterSet(django_filters.FilterSet):
     class StrictForm(forms.Form):
         def clean(self):
             cleaned = super().clean()
-            for name, start in cleaned.items():
+            for name, start in list(cleaned.items()):
                 end = cleaned.get(name.replace("_after", "_before")) if name.endswith("_after") else None
                 if start and end and start > end:
                     self.add_error(name, ValidationError("Must not be later than the _before.", code="invalid"))
@@ -136,27 +140,29 @@ def check_parameters(request, allowed):
     for name, values in request.query_params.lists():
         if name not in allowed:
             known = ", ".join(sorted(allowed)) or "none"
-            errors[name] = invalid(name, "unknown", f"Unknown parameter. This call takes: {known}.")
+            errors[name] = [ErrorDetail(f"Unknown parameter. This call takes: {known}.", code="unknown")]
         elif len(values) > 1:
-            errors[name] = invalid(name, "repeated", "Give it once.")
+            errors[name] = [ErrorDetail("Give it once.", code="repeated")]
         elif values[0] == "":
-            errors[name] = invalid(name, "empty", "Give a value, or leave the parameter out.")
+            errors[name] = [ErrorDetail("Give a value, or leave the parameter out.", code="empty")]
     if errors:
-        combined = {name: error.detail[name] for name, error in errors.items()}
-        raise type(next(iter(errors.values())))(combined)
+        raise InvalidRequest(errors)
 
 
 class StrictFilterBackend(DjangoFilterBackend):
-    """django-filter's backend; an invalid value is refused with its code."""
+    """django-filter's backend; every invalid value is refused by name, with its code."""
 
     def filter_queryset(self, request, queryset, view):
         filterset = self.get_filterset(request, queryset, view)
         if filterset is None:
             return queryset
         if not filterset.is_valid():
-            errors = filterset.errors.get_json_data()
-            name, details = next(iter(errors.items()))
-            raise invalid(name, details[0]["code"], details[0]["message"])
+            raise InvalidRequest(
+                {
+                    name: [ErrorDetail(error["message"], code=error["code"]) for error in found]
+                    for name, found in filterset.errors.get_json_data().items()
+                }
+            )
         return filterset.qs
 
 

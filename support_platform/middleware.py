@@ -38,7 +38,7 @@ class RequestMiddleware:
     def __call__(self, request):
         given = request.META.get("HTTP_X_REQUEST_ID", "")
         request.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-        request.is_api = request.path_info.startswith("/api/")
+        request.is_api = f"{request.path_info}/".startswith("/api/")
         token = request_id_in_log.set(request.request_id)
         started = time.monotonic()
         try:
@@ -65,7 +65,8 @@ class RequestMiddleware:
             if request.is_api:
                 return problem_response(400, request, code="host_not_allowed", detail="Host is not allowed.")
             return HttpResponse("Host is not allowed.\n", status=400, content_type="text/plain")
-        query = unquote_to_bytes(request.META.get("QUERY_STRING", ""))
+        # WSGI hands the query's bytes over as latin-1.
+        query = unquote_to_bytes(request.META.get("QUERY_STRING", "").encode("latin-1"))
         path = request.path_info
         if not request.is_api:
             if not _is_clean(query) or "\x00" in path:
@@ -109,6 +110,9 @@ class RequestMiddleware:
         else:
             policy = CONTENT_SECURITY_POLICY
         response["Content-Security-Policy"] = policy
+        # Django's own middleware sets these two, but not on what was refused here.
+        response.setdefault("X-Content-Type-Options", "nosniff")
+        response.setdefault("X-Frame-Options", settings.X_FRAME_OPTIONS)
 
 
 def _loggable_path(request):

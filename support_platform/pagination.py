@@ -5,6 +5,7 @@ So page 100,000 costs what page 1 costs, and rows that arrive or change meanwhil
 The row's id breaks every tie. (DRF's CursorPagination counts an offset within equal values and loses rows.)
 """
 
+import re
 from dataclasses import dataclass
 
 from django.core import signing
@@ -17,6 +18,7 @@ from rest_framework.response import Response
 from .instants import format_instant, parse_instant
 
 SALT = "support_platform.pagination"
+_SIZE = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
 
 
 def invalid(name, code, detail):
@@ -104,7 +106,7 @@ class KeysetPagination(BasePagination):
     def _page_size(self, given):
         if given is None:
             return self.default_page_size
-        if given.isascii() and given.isdigit() and len(given) <= 4 and 1 <= int(given) <= self.max_page_size:
+        if _SIZE.fullmatch(given) and int(given) <= self.max_page_size:
             return int(given)
         raise invalid("page_size", "invalid", f"Give a whole number from 1 to {self.max_page_size}.")
 

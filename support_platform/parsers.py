@@ -1,6 +1,7 @@
 """JSON in, and nothing else: what a lenient parser would let through is refused here, with a reason."""
 
 import json
+from collections import Counter
 from decimal import Decimal, InvalidOperation
 
 from rest_framework.exceptions import ParseError, UnsupportedMediaType
@@ -87,7 +88,8 @@ def _constant(literal):
 def _unique(pairs):
     data = dict(pairs)
     if len(data) != len(pairs):
-        raise ParseError("A key appears twice in one object.")
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise ParseError(f"The key {ascii(twice[:64])} appears twice in one object.")
     return data
 
 

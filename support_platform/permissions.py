@@ -51,10 +51,10 @@ class HasRight(BasePermission):
             return False
         if not request.user.is_staff:
             return False
-        action = getattr(view, "action", None) or request.method.lower()
-        if getattr(view, "action", "") is None:
+        if request.method not in view.allowed_methods:
             return True  # no such method here: DRF answers 405
-        right = view.rights.get(action)
+        method = "get" if request.method == "HEAD" else request.method.lower()
+        right = view.rights.get(getattr(view, "action", None) or method)
         if right is None:
             return False
         if right is ANY_STAFF:

@@ -62,8 +62,10 @@ def usages(request, bucket, key, value, *, increment):
             rate=(limit, window),
             increment=increment,
         )
+        # The library says limit 0 when the counter vanished between two commands: closed, not open.
+        used = usage["count"] if usage["limit"] else limit + 1
         # A window ends with the second named by time_left, so one second more is always enough.
-        found.append(Usage(bucket, key, limit, window, usage["count"], usage["time_left"] + 1))
+        found.append(Usage(bucket, key, limit, window, used, max(1, usage["time_left"] + 1)))
     return found
 
 
@@ -125,7 +127,7 @@ def client_address(request):
     """
     The address a request comes from: the peer, or what the trusted proxies (TRUSTED_PROXY_HOPS) say.
 
-    An IPv6 address is counted by its /64, which is what one customer holds.
+    Without the zone of a link-local address; an IPv4 address that a dual-stack socket shows as ::ffff:… is IPv4.
     """
     address = request.META.get("REMOTE_ADDR", "")
     if settings.TRUSTED_PROXY_HOPS:
@@ -133,12 +135,14 @@ def client_address(request):
         if len(hops) >= settings.TRUSTED_PROXY_HOPS:
             address = hops[-settings.TRUSTED_PROXY_HOPS]
     try:
-        return str(ip_address(address))
+        parsed = ip_address(address.partition("%")[0])
+        return str(getattr(parsed, "ipv4_mapped", None) or parsed)
     except ValueError:
         return "0.0.0.0"  # noqa: S104  not an address to bind, but the one bucket of the unknown
 
 
 def address_key(request):
+    """What an address is counted by: an IPv6 address by its /64, which is what one customer holds."""
     address = client_address(request)
     return str(ip_network(f"{address}/64", strict=False)) if ":" in address else address
 

@@ -6,6 +6,8 @@ from django.core.cache import cache
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
@@ -27,6 +29,7 @@ class AuditViewSet(ResourceViewSet):
     orderings = ("-at", "at")
     filterset_class = AuditEventFilter
     serializer_class = AuditEventSerializer
+    tag = "Audit"
 
     def get_queryset(self):
         return AuditEvent.objects.visible_to(self.request.user)
@@ -40,6 +43,7 @@ class LimitsViewSet(PlatformView, ViewSet):
 
     rights = {"list": ANY_STAFF}
     serializer_class = LimitsSerializer
+    tag = "Access"
     pagination_class = None
 
     def list(self, request):
@@ -51,15 +55,18 @@ class LimitsViewSet(PlatformView, ViewSet):
         return Response({"limits": throttling.standings(request, own)})
 
 
+@csrf_exempt  # else a POST would be told of a missing CSRF token, not of the missing resource
 def not_found(request, *args, **kwargs):
     """Every unknown path under /api/, whatever the method: no redirect that would turn a POST into a GET."""
     return problem_response(404, request)
 
 
+@require_safe
 def live(request):
     return JsonResponse({"status": "ok"})
 
 
+@require_safe
 def ready(request):
     """The database, the cache and the migrations: 200 when this process can serve, else 503 naming what is not."""
     state = {part: _state_of(part, probe) for part, probe in PROBES.items()}

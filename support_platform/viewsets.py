@@ -39,6 +39,12 @@ class PlatformView:
     def allowed_parameters(self):
         return set(self.parameters.get(getattr(self, "action", None), ()))
 
+    def permission_denied(self, request, message=None, code=None):
+        """DRF asks for rights before it counts; a call that is refused is counted all the same."""
+        if request.successful_authenticator:
+            self.check_throttles(request)
+        super().permission_denied(request, message, code)
+
     def finalize_response(self, request, response, *args, **kwargs):
         response = super().finalize_response(request, response, *args, **kwargs)
         for name, value in throttling.headers(request).items():
@@ -88,6 +94,23 @@ class ResourceViewSet(PlatformView, GenericViewSet):
     pagination_class = KeysetPagination
     orderings = ()
     inputs = {}
+
+    # --- rights --------------------------------------------------------------------------------------
+    def permission_denied(self, request, message=None, code=None):
+        """What is out of the caller's reach is a 404 whatever its rights; 403 is for what is within."""
+        try:
+            super().permission_denied(request, message, code)
+        except PermissionDenied:
+            self._reach()
+            raise
+
+    def require(self, right):
+        self._reach()
+        super().require(right)
+
+    def _reach(self):
+        if "pk" in self.kwargs:
+            self.get_object()
 
     # --- reads ---------------------------------------------------------------------------------------
     def list(self, request):
@@ -141,7 +164,7 @@ class ResourceViewSet(PlatformView, GenericViewSet):
             row.if_match = {int(tag[1:-1]) for tag in tags if _is_etag(tag)}
         return row
 
-    def change(self, operation, *, represent=None, status=200, **arguments):
+    def change(self, operation, *, represent=None, success=200, **arguments):
         """
         Run one operation on the addressed row and answer it; on a dry run answer the same and keep nothing.
 
@@ -155,7 +178,7 @@ class ResourceViewSet(PlatformView, GenericViewSet):
             if dry_run:
                 data = {**data, "dry_run": True}
                 transaction.set_rollback(True)
-        return Response(data, status=status, headers={} if dry_run else {"ETag": etag(row)})
+        return Response(data, status=success, headers={} if dry_run else {"ETag": etag(row)})
 
     def represent(self, row):
         return self.get_serializer(row).data

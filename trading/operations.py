@@ -40,7 +40,7 @@ def delete_strategy(strategy, *, by, stop_deployments=False):
     if active and not stop_deployments:
         raise OperationRefused(
             "active_deployments",
-            f"{len(active)} of its deployments are active. Stop them first, or have them stopped along with it (stop_deployments).",
+            f"{len(active)} of its deployments are active. Stop them first, or along with it (stop_deployments).",
             deployments=active,
         )
     changes = {"deleted_at": (None, timezone.now())}

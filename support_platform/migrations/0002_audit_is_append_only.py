@@ -30,8 +30,15 @@ SQLITE = [
     BEGIN SELECT RAISE(ABORT, '{MESSAGE}'); END
     """
     for verb in ("UPDATE", "DELETE")
+] + [
+    # INSERT OR REPLACE removes the old row without asking the DELETE trigger.
+    f"""
+    CREATE TRIGGER {TABLE}_no_replace BEFORE INSERT ON {TABLE}
+    WHEN EXISTS (SELECT 1 FROM {TABLE} WHERE id = NEW.id)
+    BEGIN SELECT RAISE(ABORT, '{MESSAGE}'); END
+    """  # noqa: S608  names of our own, nothing from outside
 ]
-SQLITE_REVERSE = [f"DROP TRIGGER {TABLE}_no_{verb}" for verb in ("update", "delete")]
+SQLITE_REVERSE = [f"DROP TRIGGER {TABLE}_no_{verb}" for verb in ("update", "delete", "replace")]
 
 
 def add(apps, schema_editor):

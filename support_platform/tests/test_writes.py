@@ -1,0 +1,110 @@
+"""What every write of the API promises: If-Match, the dry run, and 404 for rows that are gone; walked, not listed."""
+
+import pytest
+
+from support_platform.models import AuditEvent
+from support_platform.tests.calls import all_calls, assert_problem
+from support_platform.tests.test_permissions import body_of
+
+CALLS = [
+    call for call in all_calls() if call.method != "GET" and "{id}" in call.path and not call.path.startswith("audit/")
+]
+WRITES = [pytest.param(call, id=str(call)) for call in CALLS]
+
+
+def states(samples):
+    return {name: type(row).objects.filter(pk=row.pk).values().get() for name, row in samples.items()}
+
+
+@pytest.fixture
+def unchanged(samples, mailoutbox, events):
+    before = states(samples)
+
+    def check():
+        assert states(samples) == before
+        assert events() == []
+        assert mailoutbox == []
+
+    return check
+
+
+@pytest.mark.parametrize("call", WRITES)
+def test_a_dry_run_answers_as_the_call_would_and_keeps_nothing(superuser, samples, unchanged, call):
+    address = call.address(samples)
+
+    tried = superuser.call(call.method, f"{address}?dry_run=true", body_of(call))
+
+    unchanged()
+    assert tried.json()["dry_run"] is True
+    assert "ETag" not in tried
+    done = superuser.call(call.method, address, body_of(call))
+    assert tried.status_code == done.status_code
+    assert tried.json().keys() - {"dry_run"} == done.json().keys()
+
+
+@pytest.mark.parametrize("given", ['"99"', '"0"', 'W/"1"', "1", '"abc"', "x" * 300, '""', '"98", "99"', '"1', "'1'"])
+def test_a_stale_or_meaningless_if_match_is_412(superuser, samples, unchanged, given):
+    for call in CALLS:
+        answer = superuser.call(call.method, call.address(samples), body_of(call), headers={"If-Match": given})
+
+        assert_problem(answer, 412, code="stale")
+        assert answer["ETag"] == '"1"'
+    unchanged()
+
+
+@pytest.mark.parametrize("call", WRITES)
+@pytest.mark.parametrize("given", ['"1"', '"7", "1"', "*", ' "1" '])
+def test_a_matching_if_match_goes_through(superuser, samples, call, given):
+    answer = superuser.call(call.method, call.address(samples), body_of(call), headers={"If-Match": given})
+
+    assert 200 <= answer.status_code < 300, answer.content
+    row = samples[call.path.split("/")[0]]
+    row.refresh_from_db()
+    assert answer["ETag"] == f'"{row.version}"'
+
+
+@pytest.mark.parametrize("call", WRITES)
+def test_each_change_counts_the_version_up_by_one_and_is_on_record_once(superuser, samples, events, call):
+    row = samples[call.path.split("/")[0]]
+
+    superuser.call(call.method, call.address(samples), body_of(call), reason="as asked")
+
+    row.refresh_from_db()
+    written = events(subject_type=row._meta.model_name, subject_id=row.pk)
+    assert row.version == 1 + len(written)
+    assert len(written) <= 1
+    for event in written:
+        assert event.user == (row.pk if row._meta.model_name == "user" else row.user_id)
+        assert event.broker == samples["users"].broker_id
+        assert (event.actor, event.actor_id, event.source) == (superuser.user.email, superuser.user.pk, "api")
+        assert (event.reason, event.ip) == ("as asked", "127.0.0.1")
+        assert event.request_id
+
+
+@pytest.mark.parametrize("call", WRITES)
+def test_the_reason_can_be_required(superuser, samples, settings, unchanged, call):
+    settings.AUDIT_REASON_REQUIRED = True
+
+    refused = superuser.call(call.method, call.address(samples), body_of(call))
+
+    assert_problem(refused, 400, code="reason_required", field="Audit-Reason")
+    unchanged()
+    given = superuser.call(call.method, call.address(samples), body_of(call), reason="asked on the phone")
+    assert 200 <= given.status_code < 300, given.content
+
+
+@pytest.mark.parametrize("call", WRITES)
+def test_without_its_audit_event_a_change_does_not_happen(superuser, samples, unchanged, call, monkeypatch):
+    tried = []
+
+    def fail(**values):
+        tried.append(values["action"])
+        raise RuntimeError("no room for another event")
+
+    monkeypatch.setattr(AuditEvent.objects, "create", fail)
+
+    answer = superuser.call(call.method, call.address(samples), body_of(call))
+
+    if tried:
+        assert_problem(answer, 500)
+    unchanged()
