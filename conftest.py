@@ -4,10 +4,11 @@ import json
 import os
 from importlib import import_module
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 from django.apps import apps
+from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
 from django.test import Client, TestCase, TransactionTestCase
@@ -19,6 +20,12 @@ from support_platform.models import AuditEvent
 from support_platform.permissions import sync_roles
 
 BASE = "/api/v1/"
+
+if settings.REDIS_URL:
+    # Tests empty the cache; processes that test side by side each get a Redis database of their own.
+    first = urlsplit(settings.REDIS_URL)
+    number = int(first.path.strip("/") or 0) + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    settings.CACHES["default"]["LOCATION"] = first._replace(path=f"/{number}").geturl()
 
 
 @pytest.fixture(autouse=True)
