@@ -20,9 +20,15 @@ def when_ready(server):
 
 
 def post_worker_init(worker):
-    """Each worker tries again what a mail server refused; a mail is claimed in the database, so it goes once."""
+    """
+    Errors that gunicorn itself answers are problems too. And each worker tries again what a mail server refused; a
+    mail is claimed in the database, so it goes once.
+    """
     from django.conf import settings
 
+    from support_platform import server
+
+    server.answer_with_problems()
     if settings.MAIL_RETRY_IN_SERVER:
         from accounts import mail
 

@@ -46,15 +46,18 @@ def reset_password(user, *, by):
             "inactive",
             "The account is inactive, and a reset never reactivates it. Activate the account first.",
         )
+    now, replaced = timezone.now(), user.reset_expires_at
+    if replaced is not None and replaced <= now:
+        replaced = None
     user.reset_nonce = links.new_nonce()
-    user.reset_expires_at = timezone.now() + settings.PASSWORD_RESET_LIFETIME
+    user.reset_expires_at = now + settings.PASSWORD_RESET_LIFETIME
     save_next_version(user, *RESET_FIELDS)
     audit.record(
         "user.password_reset",
         user,
         by=by,
         owner=user,
-        changes={"reset_expires_at": (None, user.reset_expires_at)},
+        changes={"reset_expires_at": (replaced, user.reset_expires_at)},
     )
     mail.queue(OutgoingMail.Kind.PASSWORD_RESET, user, to=user.email, nonce=user.reset_nonce)
     return user

@@ -101,6 +101,9 @@ class OutOfReach(Exception):
 
 def problem(status, *, request_id, code=None, title=None, detail=None, **extra):
     code = code or CODES.get(status, "error")
+    if status == 400 and "errors" not in extra:
+        error = {"field": "request", "code": code, "detail": detail or TITLES[400]}
+        extra["errors"] = [error]
     return {
         "type": TYPE_PREFIX + code,
         "title": title or TITLES.get(status, "Error"),

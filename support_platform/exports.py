@@ -18,6 +18,11 @@ def neutralise(text):
     return f"'{text}" if text.startswith(_FORMULA_STARTS) and not PLAIN.fullmatch(text) else text
 
 
+def plain(text):
+    """What `neutralise` was given: for a file of ours that comes back."""
+    return text[1:] if text[:1] == "'" and neutralise(text[1:]) == text else text
+
+
 def cell(value):
     """One value as the text of its cell: decimals plain, instants in UTC with Z, nothing for unknown."""
     if value is None:

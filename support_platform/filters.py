@@ -9,11 +9,13 @@ from ipaddress import ip_address
 
 import django_filters
 from django import forms
+from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.exceptions import ValidationError as InvalidRequest
 
+from .exceptions import OutOfReach
 from .instants import parse_instant
 from .models import AuditEvent
 from .text import check_text
@@ -170,6 +172,7 @@ class AuditEventFilter(StrictFilterSet):
     """On each field of an event: `at` by span, `changes` by the name of a changed field, `reason` by a part of it."""
 
     id = IdFilter()
+    at = InstantFilter()
     at_after = InstantFilter(field_name="at", lookup_expr="gte")
     at_before = InstantFilter(field_name="at", lookup_expr="lt")
     actor = TextFilter(lookup_expr="iexact", max_length=254)
@@ -179,8 +182,15 @@ class AuditEventFilter(StrictFilterSet):
     subject_type = TextFilter()
     subject_id = IdFilter()
     user = IdFilter()
+    user_email = TextFilter(method="by_user_email", max_length=254)
     changes = TextFilter(lookup_expr="has_key")
     reason = TextFilter(lookup_expr="icontains")
     request_id = TextFilter()
     source = ChoiceFilter(choices=AuditEvent.Source.values)
     ip = AddressFilter()
+
+    def by_user_email(self, queryset, name, value):
+        trader = get_user_model().objects.visible_to(self.request.user).filter(email=value.lower()).first()
+        if trader is None:
+            raise OutOfReach
+        return queryset.filter(user=trader.pk)

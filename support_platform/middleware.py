@@ -63,7 +63,8 @@ class RequestMiddleware:
             request.get_host()
         except DisallowedHost:
             if request.is_api:
-                return problem_response(400, request, code="host_not_allowed", detail="Host is not allowed.")
+                error = {"field": "Host", "code": "host_not_allowed", "detail": "This host is not served here."}
+                return problem_response(400, request, detail="Not valid: Host.", errors=[error])
             return HttpResponse("Host is not allowed.\n", status=400, content_type="text/plain")
         # WSGI hands the query's bytes over as latin-1.
         query = unquote_to_bytes(request.META.get("QUERY_STRING", "").encode("latin-1"))

@@ -55,17 +55,20 @@ class LimitsViewSet(PlatformView, ViewSet):
         return Response({"limits": throttling.standings(request, own)})
 
 
-@csrf_exempt  # else a POST would be told of a missing CSRF token, not of the missing resource
+# Exempt, here and below: else a POST would be told of a missing CSRF token, not of what is missing.
+@csrf_exempt
 def not_found(request, *args, **kwargs):
     """Every unknown path under /api/, whatever the method: no redirect that would turn a POST into a GET."""
     return problem_response(404, request)
 
 
+@csrf_exempt
 @require_safe
 def live(request):
     return JsonResponse({"status": "ok"})
 
 
+@csrf_exempt
 @require_safe
 def ready(request):
     """The database, the cache and the migrations: 200 when this process can serve, else 503 naming what is not."""

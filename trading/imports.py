@@ -1,9 +1,8 @@
 """
 Reading trades and orders from CSV files: strictly, row by row, every fault named by its line and column.
 
-Knows files and columns, and of the database only how many digits it keeps. Numbers may be written as logs of programs
-have them, with an exponent or with the noise of binary fractions; what is longer than 12 places is rounded half-even
-and counted.
+Knows files and columns, not the database. Numbers may be written as logs of programs have them, with an exponent or
+with the noise of binary fractions; what is longer than 12 places is rounded half-even and counted.
 """
 
 import csv
@@ -14,9 +13,9 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from io import TextIOWrapper
 
 from django.core.exceptions import ValidationError
-from django.db import connection
 
-from support_platform.decimals import DECIMAL_PLACES, MAX_DIGITS, SQLITE_DIGITS, check_fits, significant_digits
+from support_platform.decimals import DECIMAL_PLACES, MAX_DIGITS, check_fits
+from support_platform.exports import neutralise, plain
 from support_platform.instants import format_instant, parse_instant
 from support_platform.text import check_text
 
@@ -24,9 +23,10 @@ from .models import Order, Strategy, Trade
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?", re.ASCII)
 _MAX_CELL = 100
+# The last column of a file of rejected rows. Mended, such a file can be imported as it is.
+_ERROR = "error"
 _PLACE = Decimal(1).scaleb(-DECIMAL_PLACES)
 _ROUNDING = Context(prec=4 * MAX_DIGITS, rounding=ROUND_HALF_EVEN)
-_SQLITE_ROUNDING = Context(prec=SQLITE_DIGITS, rounding=ROUND_HALF_EVEN)
 
 
 class Unreadable(Exception):
@@ -99,8 +99,6 @@ class NumberColumn(Column):
         value = exact
         if exact.as_tuple().exponent < -DECIMAL_PLACES and exact.adjusted() < MAX_DIGITS:
             value = exact.quantize(_PLACE, context=_ROUNDING)
-        if connection.vendor == "sqlite":
-            value = _without_float_noise(value)
         try:
             check_fits(value)
         except ValidationError as error:
@@ -111,19 +109,6 @@ class NumberColumn(Column):
             raise ValueError(f"Must be at least {self.least}.")
         row.rounded += value != exact
         return value if value else Decimal(0)  # a log's -0.0 is 0
-
-
-def _without_float_noise(value):
-    """
-    29123.450000000001 is 29123.45 as a binary fraction prints it: within 12 places, yet more than SQLite keeps.
-
-    Only where 15 digits end in three zeros that the rest hides is the rest taken for noise; any other number that is
-    too long stays, to be refused.
-    """
-    if significant_digits(value) <= SQLITE_DIGITS:
-        return value
-    rounded = _SQLITE_ROUNDING.plus(value)
-    return rounded if significant_digits(rounded) <= SQLITE_DIGITS - 3 else value
 
 
 def _length(model, name):
@@ -214,7 +199,7 @@ class CsvFile:
             _, header = next(records, (0, None))
         if header is None:
             raise Unreadable(f"{self.path}: the file is empty.")
-        unknown = [name for name in header if name not in self.columns]
+        unknown = [name for name in header if name not in self.columns and name != _ERROR]
         missing = [name for name, column in self.columns.items() if name not in header and not column.optional]
         twice = sorted({name for name in header if header.count(name) > 1} - set(unknown))
         found = [
@@ -231,8 +216,12 @@ class CsvFile:
         if len(cells) != len(self.header):
             row.faults.append(("line", f"Has {len(cells)} cells; the header has {len(self.header)}."))
             return row
+        is_returned = _ERROR in self.header
         for name, cell in zip(self.header, cells, strict=True):
+            if name == _ERROR:
+                continue
             column = self.columns[name]
+            cell = plain(cell) if is_returned else cell
             if cell == "":
                 row.values[name] = column.empty
                 if column.required:
@@ -282,14 +271,16 @@ def _fill_quantity(row):
 
 def write_rejected(file, faults, path):
     """
-    Write the bad records of a CsvFile, as they are, with what is wrong in one more column `error`.
+    Write the bad records of a CsvFile with what is wrong in one more column `error`, safe to open in a spreadsheet.
 
     `faults` maps a line to its (column, what is wrong) pairs.
     """
+    kept = [index for index, name in enumerate(file.header) if name != _ERROR]
     with open(path, "w", encoding="utf-8", newline="") as target:
         writer = csv.writer(target)
-        writer.writerow([*file.header, "error"])
+        writer.writerow([*(file.header[index] for index in kept), _ERROR])
         for line, cells in file.records():
             if line in faults:
-                padding = [""] * (len(file.header) - len(cells))
-                writer.writerow([*cells, *padding, "; ".join(f"{name}: {text}" for name, text in faults[line])])
+                told = "; ".join(f"{name}: {text}" for name, text in faults[line])
+                shown = [cells[index] if index < len(cells) else "" for index in kept] + cells[len(file.header) :]
+                writer.writerow([neutralise(cell) for cell in [*shown, told]])

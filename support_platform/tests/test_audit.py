@@ -334,6 +334,15 @@ def test_filters_by_id_and_broker(superuser, trader, foreign_trader):
     assert seen(superuser, broker=foreign_trader.broker_id) == {theirs.pk}
 
 
+def test_filters_by_the_traders_address_and_the_very_instant(superuser, supervisor, trader, foreign_trader):
+    ours, theirs = write(trader), write(foreign_trader, at=INSTANT + timedelta(hours=1))
+
+    assert seen(superuser, user_email=trader.email.upper()) == {ours.pk}
+    assert seen(superuser, at=(INSTANT + timedelta(hours=1)).isoformat()) == {theirs.pk}
+    assert_problem(superuser.get("audit/", user_email="nobody@demo.example"), 404)
+    assert_problem(supervisor.get("audit/", user_email=foreign_trader.email), 404)
+
+
 def test_newest_first_unless_asked_otherwise(superuser, trader):
     late, early = write(trader, at=INSTANT + timedelta(hours=1)), write(trader)
     query = {"subject_type": "user", "user": trader.pk}

@@ -1,4 +1,5 @@
 import os
+import uuid
 
 from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
@@ -48,7 +49,7 @@ class Command(SupportCommand):
                 seed=seed,
                 password=password,
                 now=timezone.now().replace(microsecond=0),
-                by=Actor("command", reason="demo data"),
+                by=Actor("command", reason="demo data", request_id=uuid.uuid4().hex),
                 advance=advance,
             )
         return {"brokers": list(demo.BROKERS), **counts, "logins": logins}

@@ -1,5 +1,6 @@
-"""The README's support case, played as written: the shell lines of its block against a served platform."""
+"""The platform as it is served: the README's support case played as written, and what gunicorn itself refuses."""
 
+import json
 import os
 import re
 import shutil
@@ -15,9 +16,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def served(tmp_path):
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
     """A server of its own with demo data, on SQLite in a folder of its own; gives the environment to reach it."""
+    tmp_path = tmp_path_factory.mktemp("served")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -27,7 +29,7 @@ def served(tmp_path):
     for command in (["migrate", "--verbosity", "0"], ["seed_demo", "--traders", "3", "--trades", "30"]):
         subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=environment, check=True)
     with (tmp_path / "server.log").open("w") as log:
-        server = subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "support_platform.wsgi"],
             cwd=ROOT,
             env=environment,
@@ -38,8 +40,8 @@ def served(tmp_path):
         _wait_for(f"{environment['PUBLIC_URL']}/health/ready/")
         yield environment
     finally:
-        server.terminate()
-        server.wait(timeout=30)
+        process.terminate()
+        process.wait(timeout=30)
 
 
 def _wait_for(url, seconds=30):
@@ -53,13 +55,36 @@ def _wait_for(url, seconds=30):
             time.sleep(0.2)
 
 
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [
+        ("GET /api/v1/users/?search=" + "a" * 9000 + " HTTP/1.1", 414),
+        ("get /api/v1/users/ HTTP/1.1", 400),
+        ("GET /api/v1/users/ HTTP/1.1\r\nX-Long: " + "a" * 20000, 431),
+        ("GET /api/v1/users/ HTTP/1.1\r\nContent-Length: ten", 400),
+    ],
+    ids=["long address", "method in lower case", "long header", "bad length"],
+)
+def test_what_the_server_cannot_read_is_a_problem_too(server, request_line, status):
+    with socket.create_connection(("127.0.0.1", int(server["PORT"])), timeout=10) as connection:
+        connection.sendall(f"{request_line}\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+
+    head, _, body = answer.partition("\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status} ")
+    assert "content-type: application/problem+json" in head.lower()
+    assert json.loads(body)["status"] == status
+    assert f"X-Request-ID: {json.loads(body)['request_id']}" in head
+    assert "aaaa" not in answer
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the README's case is played with curl; install it")
-def test_the_support_case(served, tmp_path):
+def test_the_support_case(server):
     text = (ROOT / "README.md").read_text()
     case = re.search(r"## A support case.*?```sh\n(.*?)```", text, re.DOTALL)[1].replace("cookies.tmp", "$VAR_DIR/jar")
 
     played = subprocess.run(
-        ["sh", "-eu", "-c", case], cwd=ROOT, env=served, capture_output=True, text=True, timeout=120, check=False
+        ["sh", "-eu", "-c", case], cwd=ROOT, env=server, capture_output=True, text=True, timeout=120, check=False
     )
 
     assert played.returncode == 0, played.stderr
@@ -71,4 +96,4 @@ def test_the_support_case(served, tmp_path):
     assert '"sent_to":"t***@demo.example"' in told
     assert "<h1>Your password is changed</h1>" in told, told
     assert told.rstrip().endswith("401")
-    assert "account/password/W" not in (tmp_path / "server.log").read_text()
+    assert "account/password/W" not in (Path(server["VAR_DIR"]) / "server.log").read_text()
