@@ -64,7 +64,7 @@ class RequestMiddleware:
         except DisallowedHost:
             if request.is_api:
                 error = {"field": "Host", "code": "host_not_allowed", "detail": "This host is not served here."}
-                return problem_response(400, request, detail="Not valid: Host.", errors=[error])
+                return problem_response(400, request, code=error["code"], detail="Not valid: Host.", errors=[error])
             return HttpResponse("Host is not allowed.\n", status=400, content_type="text/plain")
         # WSGI hands the query's bytes over as latin-1.
         query = unquote_to_bytes(request.META.get("QUERY_STRING", "").encode("latin-1"))
