@@ -10,6 +10,9 @@ timeout = 60
 graceful_timeout = 30
 keepalive = 5
 limit_request_line = 8190
+# A header from whoever connects must not change the path or the scheme; proxies are counted by TRUSTED_PROXY_HOPS.
+forwarded_allow_ips = "*" if int(os.environ.get("TRUSTED_PROXY_HOPS", "0")) else ""
+forwarder_headers = ""
 control_socket_disable = True  # nothing steers the server but its signals
 
 

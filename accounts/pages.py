@@ -12,6 +12,7 @@ from django.contrib.auth import password_validation
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare, salted_hmac
 from django.views.csrf import csrf_failure as django_csrf_failure
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
@@ -50,6 +51,8 @@ class NewPasswordForm(forms.Form):
 
     def clean_password(self):
         password = self.cleaned_data["password"]
+        if not password.strip():
+            raise forms.ValidationError("Type more than spaces.")
         password_validation.validate_password(password, self.user)
         return password
 
@@ -81,11 +84,11 @@ def follow_email(request, token):
 def set_password(request):
     token = request.COOKIES.get(RESET_COOKIE, "")
     user = links.user_of_reset(token, timezone.now())
-    if user is None:
+    if user is None or _is_another_links_form(request, token):
         return _dead_link(request)
     form = NewPasswordForm(request.POST if request.method == "POST" else None, user=user)
     if not form.is_valid():
-        return render(request, "account/set_password.html", {"form": form, "trader": user})
+        return render(request, "account/set_password.html", {"form": form, "trader": user, "link_mark": _mark(token)})
     try:
         user = operations.complete_password_reset(token, form.cleaned_data["password"], by=_visitor(request))
     except OutOfReach:
@@ -98,10 +101,10 @@ def set_password(request):
 def confirm_email(request):
     token = request.COOKIES.get(EMAIL_COOKIE, "")
     user = links.user_of_email_change(token, timezone.now())
-    if user is None:
+    if user is None or _is_another_links_form(request, token):
         return _dead_link(request)
     if request.method != "POST":
-        return render(request, "account/confirm_email.html", {"trader": user})
+        return render(request, "account/confirm_email.html", {"trader": user, "link_mark": _mark(token)})
     try:
         user = operations.confirm_email(token, by=_visitor(request))
     except (OutOfReach, OperationRefused):
@@ -130,6 +133,16 @@ def _follow(request, token, purpose, cookie, page, lifetime):
         samesite="Lax",  # Strict would lose it on the way from a webmail's page
     )
     return response
+
+
+def _mark(token):
+    """What a form carries of the link it was shown for: enough to tell two links apart, nothing to make one of."""
+    return salted_hmac("accounts.pages.link", token, algorithm="sha256").hexdigest()
+
+
+def _is_another_links_form(request, token):
+    """A second link opened in the same browser replaces the cookie under a form that is still open for the first."""
+    return request.method == "POST" and not constant_time_compare(request.POST.get("link", ""), _mark(token))
 
 
 def _done(response, cookie, page):

@@ -63,7 +63,8 @@ class UserViewSet(ResourceViewSet):
             if self.request.method not in ("GET", "HEAD") and not self.dry_run:
                 # Recorded for any account out of reach, there or not, so that the trail tells no more than the 404.
                 pk = int(self.kwargs["pk"])
-                audit.record_refused_attempt(self.action, "user", pk if pk <= MAX_ID else None, by=self.actor)
+                attempted = "change_contact" if self.action == "partial_update" else self.action
+                audit.record_refused_attempt(attempted, "user", pk if pk <= MAX_ID else None, by=self.actor)
             raise
 
     @action(detail=True, methods=["post"], url_path="password-reset")

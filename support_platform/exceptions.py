@@ -59,6 +59,7 @@ CODES = {
     503: "unavailable",
 }
 RETRY_AFTER_SECONDS = 2
+MAX_ERRORS, MAX_NAME = 100, 100
 # PostgreSQL's class for a database that only reads (a standby, a full disk) and for a transaction ended while idle.
 _UNAVAILABLE_STATES = ("25006", "25P03")
 
@@ -189,6 +190,8 @@ def is_unavailable(exc):
 
 
 def _invalid(errors):
+    """Of thousands of errors in one request the first hundred, and of endless names the beginning."""
+    errors = [{**error, "field": error["field"][:MAX_NAME]} for error in errors[:MAX_ERRORS]]
     names = ", ".join(dict.fromkeys(error["field"] for error in errors))
     code = errors[0]["code"] if len(errors) == 1 and errors[0]["code"] == "reason_required" else None
     return {"code": code, "detail": f"Not valid: {names}. `errors` says why.", "errors": errors}

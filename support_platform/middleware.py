@@ -80,6 +80,8 @@ class RequestMiddleware:
         if not _is_clean(query):
             error = {"field": "query", "code": "invalid_text", "detail": "Not UTF-8 text, or holds a NUL."}
             return problem_response(400, request, detail="Not valid: query.", errors=[error])
+        if "%2f" in request.META.get("RAW_URI", "").partition("?")[0].lower():
+            return problem_response(404, request)  # an escaped slash would give a resource a second address
         if request.META.get("HTTP_CONTENT_ENCODING"):
             return problem_response(415, request, detail="Send the body without a Content-Encoding.")
         if request.META.get("HTTP_TRANSFER_ENCODING") and not request.META.get("CONTENT_LENGTH"):

@@ -4,6 +4,7 @@ What the API's views share: strict parameters, scope, the write path with dry ru
 A resource's view declares; the machinery is here. A write is at most: load, call the operation once, answer.
 """
 
+import re
 from urllib.parse import unquote_to_bytes
 
 from django.conf import settings
@@ -192,4 +193,4 @@ def etag(row):
 
 
 def _is_etag(tag):
-    return len(tag) <= 20 and tag[:1] == tag[-1:] == '"' and tag[1:-1].isascii() and tag[1:-1].isdigit()
+    return re.fullmatch(r'"[1-9][0-9]{0,18}"', tag, re.ASCII) is not None

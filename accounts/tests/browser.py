@@ -22,11 +22,9 @@ class Browser:
         return self.page
 
     def submit(self, path, **fields):
-        found = (
-            re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', self.page.content.decode()) if self.page else None
-        )
-        if found:
-            fields["csrfmiddlewaretoken"] = found[1]
+        if self.page:
+            hidden = re.findall(r'type="hidden" name="(\w+)" value="(\w+)"', self.page.content.decode())
+            fields = {**dict(hidden), **fields}
         with TestCase.captureOnCommitCallbacks(execute=True):
             self.page = self.client.post(path, fields)
         return self.page

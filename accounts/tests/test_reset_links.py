@@ -155,6 +155,22 @@ def test_a_post_without_the_page_is_refused(reset, trader):
     assert password_of(trader) == PASSWORD
 
 
+def test_a_form_left_open_sets_no_other_traders_password(reset, agent, trader, broker, events):
+    """A second link opened in the same browser must not turn the first one's form into a form for someone else."""
+    other = TraderFactory(broker=broker)
+    browser = open_form(reset())
+    form = browser.page
+    agent.post(f"users/{other.pk}/password-reset/")
+    browser.open(link_in(mails_to(other.email)[-1]))
+    browser.page = form
+
+    page = browser.set_password()
+
+    assert is_dead_link_page(page)
+    assert (password_of(trader), password_of(other)) == (PASSWORD, PASSWORD)
+    assert events(action="user.password_changed") == []
+
+
 def test_the_operation_itself_checks_the_link_again(reset, trader):
     token = link_token(reset())
     operations.complete_password_reset(token, NEW_PASSWORD, by=BY)

@@ -216,6 +216,7 @@ def test_every_token_and_session_of_the_trader_is_dead(reset, trader):
         ("password123", "password123", "too common"),
         ("person.test@x1", "other", "The two passwords differ"),
         ("", "", "Type a new password"),
+        (10 * " ", 10 * " ", "more than spaces"),
         (NEW_PASSWORD, "", "a second time"),
         ("nul\x00 in the middle", "nul\x00 in the middle", "Null characters"),
         ("x" * 1001, "x" * 1001, "at most 1000"),

@@ -144,6 +144,8 @@ def row_filter(field):
 
         def label(self, request, model_admin, value):
             related = model_admin.admin_site.get_model_admin(model_admin.opts.get_field(field).related_model)
+            if not is_id(related.model, value):
+                raise BadRequest(f"{field}: give an id.")
             row = related.get_object(request, value) if related.has_view_permission(request) else None
             if row is None:
                 raise Http404

@@ -358,5 +358,5 @@ def test_an_attempt_at_an_account_out_of_reach_is_on_record(agent, foreign_trade
     [event] = events()
     assert (event.action, event.subject_type, event.subject_id) == ("user.attempt_refused", "user", foreign_trader.pk)
     assert (event.actor_id, event.broker, event.user) == (agent.user.pk, agent.user.broker_id, None)
-    assert event.changes == {"attempted": [None, "partial_update"]}
+    assert event.changes == {"attempted": [None, "change_contact"]}
     assert event.reason == "curious"

@@ -1,5 +1,6 @@
 """The platform as it is served: the README's support case played as written, and what gunicorn itself refuses."""
 
+import http.client
 import json
 import os
 import re
@@ -76,6 +77,49 @@ def test_what_the_server_cannot_read_is_a_problem_too(server, request_line, stat
     assert json.loads(body)["status"] == status
     assert f"X-Request-ID: {json.loads(body)['request_id']}" in head
     assert "aaaa" not in answer
+
+
+def send(server, method, path, body=b"", **headers):
+    """One request over the wire; the status, the headers and the text of the answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", int(server["PORT"]), timeout=10)
+    connection.request(
+        method,
+        path,
+        body,
+        {name if name.isupper() else name.replace("_", "-"): value for name, value in headers.items()},
+    )
+    answer = connection.getresponse()
+    return answer.status, answer.headers, answer.read().decode()
+
+
+@pytest.mark.parametrize(
+    "charset", ["hex", "rot13", "base64", "undefined", "punycode", "utf-16", "latin-1", "nonsense"]
+)
+def test_the_charset_of_a_body_has_no_say_over_the_query(server, charset):
+    claimed = f"application/json; charset={charset}"
+
+    posted = send(server, "POST", "/api/v1/auth/token/?a=1", b"{}", Content_Type=claimed)
+    read = send(server, "GET", "/api/v1/users/?search=a", Content_Type=claimed)
+    schema = send(server, "GET", "/api/schema/", Content_Type=claimed)
+
+    assert (posted[0], json.loads(posted[2])["status"]) in ((400, 400), (415, 415))
+    assert "a" in posted[2]
+    assert (read[0], json.loads(read[2])["status"]) == (401, 401)
+    assert schema[0] == 200
+
+
+def test_a_stranger_sets_neither_the_path_nor_the_scheme(server):
+    for name, value in [("SCRIPT_NAME", "/evil"), ("SCRIPT_NAME", "/api"), ("PATH_INFO", "/health/live/")]:
+        status, headers, text = send(server, "GET", "/api/v1/users/", **{name: value})
+        assert (status, headers["Content-Type"]) == (401, "application/problem+json"), text
+    login = {"email": "viewer@demo.example", "password": "support-demo-1"}
+    _, _, tokens = send(
+        server, "POST", "/api/v1/auth/token/", json.dumps(login).encode(), Content_Type="application/json"
+    )
+    bearer = f"Bearer {json.loads(tokens)['access']}"
+    _, _, page = send(server, "GET", "/api/v1/users/?page_size=1", Authorization=bearer, X_Forwarded_Proto="https")
+    assert json.loads(page)["next"].startswith(f"http://127.0.0.1:{server['PORT']}/")
+    assert send(server, "GET", "/api/v1/users/1%2f", Authorization=bearer)[0] == 404
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the README's case is played with curl; install it")
