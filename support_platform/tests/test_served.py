@@ -27,6 +27,7 @@ def server(tmp_path_factory):
     foreign = ("DATABASE_URL", "REDIS_URL", "EMAIL_URL", "ENVIRONMENT", "WEB_CONCURRENCY", "SECRET_KEY")
     environment = {name: value for name, value in os.environ.items() if name not in foreign}
     environment |= {"VAR_DIR": str(tmp_path), "PORT": port, "PUBLIC_URL": f"http://127.0.0.1:{port}"}
+    environment["RATE_LIMIT_LOGIN_ADDRESS"] = "1000/m"  # all tests here come from one address
     for command in (["migrate", "--verbosity", "0"], ["seed_demo", "--traders", "3", "--trades", "30"]):
         subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=environment, check=True)
     with (tmp_path / "server.log").open("w") as log:

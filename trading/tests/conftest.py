@@ -4,6 +4,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from trading.tests.csv_rows import COLUMNS
+
 
 @pytest.fixture
 def walk():
@@ -61,3 +63,15 @@ def refused():
 
 def _ids(answer):
     return [row["id"] for row in answer["results"]]
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Writes a CSV file of these lines below the header, and gives its path."""
+
+    def write(*lines, header=COLUMNS, name="trades.csv", encoding="utf-8", end="\n"):
+        path = tmp_path / name
+        path.write_bytes(end.join([header, *lines, ""]).encode(encoding))
+        return path
+
+    return write

@@ -9,8 +9,8 @@ from django.db.models import F
 from accounts.tests.factories import TraderFactory
 from support_platform.tests.commands import fail, run, tell
 from trading.models import Deployment, Order, Strategy
+from trading.tests.csv_rows import refused
 from trading.tests.factories import DeploymentFactory, TradeFactory
-from trading.tests.test_import_trades import file, refused  # noqa: F401  the fixture
 
 NAMES = "order_id,symbol,side,quantity,expected_price,filled_price,signal_at,sent_at,acknowledged_at,filled_at"
 GOOD = (
@@ -22,7 +22,7 @@ TO = ("--trader", "trader@demo.example", "--broker", "Demo")
 
 
 @pytest.fixture
-def orders(file):  # noqa: F811
+def orders(file):
     def write(*lines, more="", **kwargs):
         return file(*lines, header=NAMES + more, **{"name": "orders.csv", **kwargs})
 
