@@ -7,6 +7,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
+from support_platform.audit import Actor
 from support_platform.models import VersionedModel
 
 
@@ -53,8 +54,11 @@ class UserManager(BaseUserManager.from_queryset(UserQuerySet)):
         user.save(using=self._db)
         return user
 
-    def create_superuser(self, email, password=None, **fields):
-        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+    def create_superuser(self, email, password=None):
+        """For Django's createsuperuser; through the operation, so that it is on record."""
+        from .staff_operations import create_staff  # which stands on this module
+
+        return create_staff(email, password, None, by=Actor("command"), is_superuser=True)
 
 
 class User(VersionedModel, AbstractBaseUser, PermissionsMixin):

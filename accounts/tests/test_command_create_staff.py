@@ -1,6 +1,7 @@
 """Command: create_staff."""
 
 import pytest
+from django.core.management import call_command
 
 from accounts.models import Broker, User
 from support_platform.tests.commands import fail, run, tell
@@ -105,3 +106,20 @@ def test_in_the_name_of_staff_it_takes_a_superuser(supervisor, superuser, events
     assert line == f"--by: {supervisor.user.email} may not do this; it takes a superuser."
     [event] = events()
     assert (event.actor, event.reason) == (superuser.user.email, "new here")
+
+
+def test_djangos_createsuperuser_is_on_record_too(db, monkeypatch, events):
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
+
+    call_command("createsuperuser", "--noinput", "--email", "Root@Desk.example", verbosity=0)
+
+    root = User.objects.get(email="root@desk.example")
+    assert root.is_superuser and root.is_staff and root.check_password(PASSWORD)
+    [event] = events()
+    assert (event.action, event.actor, event.source, event.subject_id) == (
+        "staff.created",
+        "command",
+        "command",
+        root.pk,
+    )
+    assert event.changes["is_superuser"] == [None, True]
