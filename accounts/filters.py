@@ -9,6 +9,7 @@ from support_platform.filters import (
     TextField,
     TextFilter,
 )
+from support_platform.ids import is_id
 
 from . import queries
 from .models import User
@@ -45,8 +46,7 @@ class UserFilter(StrictFilterSet):
     def by_broker(self, queryset, name, value):
         """A broker's id, or its name."""
         by_name = Q(broker__name__iexact=value)
-        is_id = value.isascii() and value.isdigit() and int(value) < 2**63
-        return queryset.filter(Q(broker_id=int(value)) | by_name if is_id else by_name)
+        return queryset.filter(Q(broker_id=int(value)) | by_name if is_id(value) else by_name)
 
     def by_search(self, queryset, name, value):
         """Each word somewhere in the address, the phone or the name."""

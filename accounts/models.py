@@ -125,6 +125,15 @@ class User(VersionedModel, AbstractBaseUser, PermissionsMixin):
     def status(self):
         return self.Status.ACTIVE if self.is_active else self.Status.INACTIVE
 
+    def end_sessions(self, now):
+        """
+        Every token and session is dead at once and for good. The caller saves `session_version`.
+
+        :returns: how many API sessions were open
+        """
+        self.session_version += 1
+        return self.api_sessions.filter(revoked_at__isnull=True, expires_at__gt=now).update(revoked_at=now)
+
     def get_full_name(self):
         return f"{self.first_name} {self.last_name}".strip()
 

@@ -7,16 +7,16 @@ Each locks the trader first, and whatever else it touches after that, so that tw
 from collections import Counter
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from support_platform import audit
 from support_platform.exceptions import OperationRefused, OutOfReach
-from support_platform.locking import lock, save_next_version
+from support_platform.locking import lock, refused_if_taken, save_next_version
 
 from . import links, mail
-from .models import ApiSession, OutgoingMail, User
+from .models import OutgoingMail, User
 
 RESET_FIELDS = ("reset_nonce", "reset_expires_at")
 EMAIL_FIELDS = ("pending_email", "email_nonce", "email_expires_at")
@@ -78,7 +78,7 @@ def complete_password_reset(token, password, *, by):
         raise OutOfReach
     user.set_password(password)
     _clear_reset(user)
-    _end_sessions(user)
+    user.end_sessions(timezone.now())
     save_next_version(user, "password", "session_version", *RESET_FIELDS)
     audit.record(
         "user.password_changed",
@@ -190,15 +190,12 @@ def set_status(user, status, *, by, deployments="leave"):
                 changes["pending_email"] = (user.pending_email, None)
             _clear_reset(user)
             _clear_email_change(user)
-            revoked = _end_sessions(user)
+            revoked = user.end_sessions(timezone.now())
             fields += ["session_version", *RESET_FIELDS, *EMAIL_FIELDS]
         save_next_version(user, *fields)
     treated = _treat_deployments(user, deployments) if not user.is_active else {}
     if treated:
-        changes["deployments"] = (
-            {pk: before for pk, (before, _) in treated.items()},
-            {pk: after for pk, (_, after) in treated.items()},
-        )
+        changes["deployments"] = audit.diff_of_rows(treated)
     if changes:
         audit.record(action or "user.deployments_treated", user, by=by, owner=user, changes=changes)
     counts = Counter(after for _, after in treated.values())
@@ -232,13 +229,8 @@ def _switch_email(user, email):
 
 def _save_contact(user, fields):
     """Two accounts may ask for one address at the same moment; the constraint decides, and this says so."""
-    try:
-        with transaction.atomic():
-            save_next_version(user, *fields)
-    except IntegrityError:
-        raise OperationRefused(
-            "email_taken", "Another account has just taken this address. Ask for a different one."
-        ) from None
+    with refused_if_taken("email_taken", "Another account has just taken this address. Ask for a different one."):
+        save_next_version(user, *fields)
 
 
 def _clear_reset(user):
@@ -247,10 +239,3 @@ def _clear_reset(user):
 
 def _clear_email_change(user):
     user.pending_email, user.email_nonce, user.email_expires_at = None, "", None
-
-
-def _end_sessions(user):
-    """Every token and session of the user is dead at once and for good; returns how many API sessions that ended."""
-    user.session_version += 1
-    now = timezone.now()
-    return ApiSession.objects.filter(user=user, revoked_at__isnull=True, expires_at__gt=now).update(revoked_at=now)

@@ -6,14 +6,14 @@ Every one of them that takes rights away ends the account's tokens and sessions.
 
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from support_platform import audit
 from support_platform.exceptions import InvalidChange, OperationRefused, OutOfReach
-from support_platform.locking import lock, save_next_version
+from support_platform.locking import lock, refused_if_taken, save_next_version
 
-from .models import ApiSession, Broker, User
+from .models import Broker, User
 
 CONTACT = {"email", "phone", "first_name", "last_name"}
 # A change of one of these gives, takes or guards rights.
@@ -26,11 +26,8 @@ def create_broker(name, *, by, domain=""):
     """
     :raises OperationRefused: ``broker_exists``
     """
-    try:
-        with transaction.atomic():
-            broker = Broker.objects.create(name=name, domain=domain)
-    except IntegrityError:
-        raise OperationRefused("broker_exists", f"There is a broker named {name} already.") from None
+    with refused_if_taken("broker_exists", f"There is a broker named {name} already."):
+        broker = Broker.objects.create(name=name, domain=domain)
     audit.record("broker.created", broker, by=by, changes={"name": (None, name)}, broker_id=broker.pk)
     return broker
 
@@ -43,11 +40,8 @@ def change_broker(broker, *, by, **values):
         return broker
     for name, value in values.items():
         setattr(broker, name, value)
-    try:
-        with transaction.atomic():
-            save_next_version(broker, *changes)
-    except IntegrityError:
-        raise OperationRefused("broker_exists", f"There is a broker named {broker.name} already.") from None
+    with refused_if_taken("broker_exists", f"There is a broker named {broker.name} already."):
+        save_next_version(broker, *changes)
     audit.record("broker.changed", broker, by=by, changes=changes, broker_id=broker.pk)
     return broker
 
@@ -138,14 +132,10 @@ def change_staff(staff, *, by, role=None, password=None, is_active=None, is_supe
     if not changes:
         return staff
     if ENDS_SESSIONS & changes.keys():
-        staff.session_version += 1
+        staff.end_sessions(timezone.now())
         fields.append("session_version")
-        ApiSession.objects.filter(user=staff, revoked_at__isnull=True).update(revoked_at=timezone.now())
-    try:
-        with transaction.atomic():
-            save_next_version(staff, *fields)
-    except IntegrityError:
-        raise OperationRefused("email_taken", "Another account has this address.") from None
+    with refused_if_taken("email_taken", "Another account has this address."):
+        save_next_version(staff, *fields)
     audit.record("staff.changed", staff, by=by, changes=changes, broker_id=staff.broker_id)
     return staff
 
@@ -166,8 +156,5 @@ def _group(role):
 
 def _create(email, password, **fields):
     email = User.objects.normalize_email(email)
-    try:
-        with transaction.atomic():
-            return User.objects.create_user(email, password, **fields)
-    except IntegrityError:
-        raise OperationRefused("email_taken", f"There is an account with the address {email} already.") from None
+    with refused_if_taken("email_taken", f"There is an account with the address {email} already."):
+        return User.objects.create_user(email, password, **fields)

@@ -9,8 +9,9 @@ from rest_framework.views import APIView
 from support_platform import audit, throttling
 from support_platform.audit import Actor
 from support_platform.fields import NothingSerializer
+from support_platform.ids import is_id
 from support_platform.instants import format_instant
-from support_platform.viewsets import MAX_ID, PlatformView, ResourceViewSet
+from support_platform.viewsets import PlatformView, ResourceViewSet
 
 from . import mail, operations, session_operations, tokens
 from .authentication import BearerAuthentication
@@ -62,9 +63,9 @@ class UserViewSet(ResourceViewSet):
         except Http404:
             if self.request.method not in ("GET", "HEAD") and not self.dry_run:
                 # Recorded for any account out of reach, there or not, so that the trail tells no more than the 404.
-                pk = int(self.kwargs["pk"])
+                pk = self.kwargs["pk"]
                 attempted = "change_contact" if self.action == "partial_update" else self.action
-                audit.record_refused_attempt(attempted, "user", pk if pk <= MAX_ID else None, by=self.actor)
+                audit.record_refused_attempt(attempted, "user", int(pk) if is_id(pk) else None, by=self.actor)
             raise
 
     @action(detail=True, methods=["post"], url_path="password-reset")
@@ -133,9 +134,6 @@ class TokenView(PlatformView, APIView):
         serializer = self.input(data=self.request.data)
         serializer.is_valid(raise_exception=True)
         return serializer.validated_data
-
-    def get_authenticate_header(self, request):
-        return "Bearer"  # so that DRF answers 401, not 403, where no authentication class runs
 
     def circumstances(self):
         ip = throttling.client_address(self.request)

@@ -79,6 +79,11 @@ def diff(row, **values):
     return {name: (getattr(row, name), value) for name, value in values.items() if getattr(row, name) != value}
 
 
+def diff_of_rows(moved):
+    """{id: (before, after)} of several rows as one entry of `changes`: (what each was before, what each is after)."""
+    return {pk: before for pk, (before, _) in moved.items()}, {pk: after for pk, (_, after) in moved.items()}
+
+
 def _plain(value):
     if isinstance(value, Decimal):
         return format_decimal(value)

@@ -25,7 +25,7 @@ from rich.text import Text
 
 from .audit import Actor
 from .exceptions import OutOfReach
-from .models import AuditEvent
+from .models import REASON_LENGTH, AuditEvent
 from .permissions import ROLES
 from .text import check_text
 
@@ -181,7 +181,7 @@ class ActingCommand(SupportCommand):
                 raise CommandError("Say why with --reason: the setting AUDIT_REASON_REQUIRED asks for it.")
             return ""
         try:
-            return check_text(reason, AuditEvent._meta.get_field("reason").max_length)
+            return check_text(reason, REASON_LENGTH)
         except ValueError as error:
             raise CommandError(f"--reason: {error}") from None
 

@@ -6,6 +6,7 @@ from django.core.exceptions import ValidationError as DjangoValidationError
 from rest_framework import serializers
 
 from .decimals import PLAIN, check_fits, format_decimal
+from .ids import MAX_ID
 from .instants import EXPECTED, format_instant, parse_instant
 from .parsers import MAX_NUMBER_LENGTH
 from .text import check_text
@@ -17,15 +18,13 @@ class StrictSerializer(serializers.Serializer):
     def to_internal_value(self, data):
         if isinstance(data, dict):
             writable = {name for name, field in self.fields.items() if not field.read_only}
+            unknown = f"Unknown field. This call takes: {', '.join(sorted(writable)) or 'nothing'}."
             refused = {}
             for name in data:
                 if name in self.fields and name not in writable:
                     refused[name] = [serializers.ErrorDetail("This field cannot be set.", code="read_only")]
                 elif name not in writable:
-                    allowed = ", ".join(sorted(writable)) or "nothing"
-                    refused[name] = [
-                        serializers.ErrorDetail(f"Unknown field. This call takes: {allowed}.", code="unknown")
-                    ]
+                    refused[name] = [serializers.ErrorDetail(unknown, code="unknown")]
             if refused:
                 raise serializers.ValidationError(refused)
         return super().to_internal_value(data)
@@ -85,10 +84,8 @@ class DecimalField(serializers.Field):
     def parse(self, data):
         if isinstance(data, bool) or not isinstance(data, str | int | Decimal):
             self.fail("invalid")
-        if isinstance(data, str):
-            if len(data) > MAX_NUMBER_LENGTH or not PLAIN.fullmatch(data):
-                self.fail("invalid")
-            return Decimal(data)
+        if isinstance(data, str) and (len(data) > MAX_NUMBER_LENGTH or not PLAIN.fullmatch(data)):
+            self.fail("invalid")
         return Decimal(data)
 
     def to_representation(self, value):
@@ -120,7 +117,7 @@ class IntegerField(serializers.Field):
 
     default_error_messages = {"invalid": "Give a whole number from {minimum} to {maximum}."}
 
-    def __init__(self, *, minimum=1, maximum=2**63 - 1, **kwargs):
+    def __init__(self, *, minimum=1, maximum=MAX_ID, **kwargs):
         super().__init__(**kwargs)
         self.minimum, self.maximum = minimum, maximum
 

@@ -4,7 +4,6 @@ Query parameters, strictly: every one known, given once, not empty and valid, or
 django-filter's forms turn junk into "no filter" in places (a boolean, an empty string); here nothing is ignored.
 """
 
-import re
 from ipaddress import ip_address
 
 import django_filters
@@ -16,18 +15,17 @@ from rest_framework.exceptions import ErrorDetail
 from rest_framework.exceptions import ValidationError as InvalidRequest
 
 from .exceptions import OutOfReach
+from .ids import is_id
 from .instants import parse_instant
 from .models import AuditEvent
 from .text import check_text
-
-_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 
 
 class IdField(forms.Field):
     def to_python(self, value):
         if value in (None, ""):
             return None
-        if not _ID.fullmatch(value) or int(value) > 2**63 - 1:
+        if not is_id(value):
             raise ValidationError("Give an id: a whole number from 1.", code="invalid")
         return int(value)
 

@@ -1,6 +1,10 @@
-"""The first bone of every operation: the row, locked and fresh, at the version the caller believes in."""
+"""The bones of every operation: the row, locked and fresh, at the version the caller believes in; and its write."""
 
-from .exceptions import OutOfReach, StaleVersion
+from contextlib import contextmanager
+
+from django.db import IntegrityError, transaction
+
+from .exceptions import OperationRefused, OutOfReach, StaleVersion
 
 
 def lock(row):
@@ -27,3 +31,18 @@ def save_next_version(row, *fields):
     """Write these fields of a locked row and count its version up by one."""
     row.version += 1
     row.save(update_fields=[*fields, "version"])
+
+
+@contextmanager
+def refused_if_taken(code, detail):
+    """
+    For the write of what must be unique: of two at the same moment the constraint lets one through, and this tells
+    the other.
+
+    :raises OperationRefused: with this code and detail
+    """
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError:
+        raise OperationRefused(code, detail) from None

@@ -1,6 +1,8 @@
 from django.db import models
 from django.utils import timezone
 
+REASON_LENGTH = 500
+
 
 class VersionedModel(models.Model):
     """A row whose `version` goes up by one on every change; it is what an ETag is made from."""
@@ -44,7 +46,7 @@ class AuditEvent(models.Model):
     subject_id = models.BigIntegerField(null=True)
     user = models.BigIntegerField(null=True)
     changes = models.JSONField(default=dict)
-    reason = models.CharField(max_length=500, blank=True)
+    reason = models.CharField(max_length=REASON_LENGTH, blank=True)
     request_id = models.CharField(max_length=64, blank=True)
     source = models.CharField(max_length=8, choices=Source)
     ip = models.GenericIPAddressField(null=True)

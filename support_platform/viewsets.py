@@ -17,11 +17,10 @@ from rest_framework.viewsets import GenericViewSet
 from . import throttling
 from .audit import Actor
 from .filters import check_parameters
+from .ids import is_id
+from .models import REASON_LENGTH
 from .pagination import KeysetPagination, invalid
 from .text import check_text
-
-MAX_ID = 2**63 - 1
-REASON_LENGTH = 500
 
 
 class PlatformView:
@@ -78,10 +77,6 @@ class PlatformView:
             detail = str(error)
         raise invalid("Audit-Reason", "invalid", detail)
 
-    def require(self, right):
-        if not self.request.user.has_perm(right):
-            raise PermissionDenied
-
 
 class ResourceViewSet(PlatformView, GenericViewSet):
     """
@@ -106,8 +101,10 @@ class ResourceViewSet(PlatformView, GenericViewSet):
             raise
 
     def require(self, right):
+        """For a right that only the body tells of."""
         self._reach()
-        super().require(right)
+        if not self.request.user.has_perm(right):
+            raise PermissionDenied
 
     def _reach(self):
         if "pk" in self.kwargs:
@@ -115,18 +112,18 @@ class ResourceViewSet(PlatformView, GenericViewSet):
 
     # --- reads ---------------------------------------------------------------------------------------
     def list(self, request):
-        return self.answer_list(self.get_queryset(), self.get_serializer)
+        return self.answer_list(self.get_queryset())
 
     def retrieve(self, request, pk):
         return self.answer(self.get_object())
 
-    def answer_list(self, queryset, serializer):
+    def answer_list(self, queryset):
         rows = self.paginate_queryset(self.filter_queryset(queryset))
-        return self.get_paginated_response(serializer(rows, many=True).data)
+        return self.get_paginated_response(self.get_serializer(rows, many=True).data)
 
     def get_object(self):
-        pk = int(self.kwargs["pk"])
-        row = self.get_queryset().filter(pk=pk).first() if pk <= MAX_ID else None
+        pk = self.kwargs["pk"]
+        row = self.get_queryset().filter(pk=pk).first() if is_id(pk) else None
         if row is None:
             raise Http404
         return row

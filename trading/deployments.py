@@ -7,6 +7,7 @@ is resumed meanwhile.
 
 from django.utils import timezone
 
+from support_platform import audit
 from support_platform.locking import save_next_version
 
 from .models import Deployment
@@ -37,11 +38,7 @@ def stop(rows):
 
 def as_changes(moved):
     """The entry of an audit event's changes that tells of moved deployments; none, if none moved."""
-    if not moved:
-        return {}
-    before = {pk: before for pk, (before, _) in moved.items()}
-    after = {pk: after for pk, (_, after) in moved.items()}
-    return {"deployments": (before, after)}
+    return {"deployments": audit.diff_of_rows(moved)} if moved else {}
 
 
 def _move(rows, status):

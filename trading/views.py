@@ -153,7 +153,7 @@ class TradeViewSet(ResourceViewSet):
         """List every correction of a trade: who, when, why, and what was before and after."""
         trade = self.get_object()
         events = AuditEvent.objects.filter(subject_type="trade", subject_id=trade.pk, action="trade.corrected")
-        return self.answer_list(events, self.get_serializer)
+        return self.answer_list(events)
 
 
 class ScannerViewSet(ResourceViewSet):

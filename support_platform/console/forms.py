@@ -14,10 +14,10 @@ from django.core.exceptions import ValidationError
 from support_platform.decimals import PLAIN, format_decimal
 from support_platform.exceptions import flatten
 from support_platform.instants import format_instant, parse_instant
+from support_platform.models import REASON_LENGTH
 from support_platform.parsers import MAX_NUMBER_LENGTH
 from support_platform.text import check_text
 
-REASON_LENGTH = 500
 MAX_SNAPSHOT = 20_000
 PAGE_FIELDS = ("version", "seen", "reason")
 

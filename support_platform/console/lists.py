@@ -12,10 +12,9 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.text import capfirst
 
+from support_platform import ids
 from support_platform.text import check_text
 
-MAX_ID = 2**63 - 1
-_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _PAGE = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
 _ORDER = re.compile(r"-?[0-9]{1,2}(\.-?[0-9]{1,2}){0,4}", re.ASCII)
@@ -27,7 +26,7 @@ def is_id(model, text):
     """Whether the text is the one way to write a primary key of the model."""
     if model._meta.pk.get_internal_type() == "UUIDField":
         return bool(_UUID.fullmatch(text))
-    return bool(_ID.fullmatch(text)) and int(text) <= MAX_ID
+    return ids.is_id(text)
 
 
 def check_parameters(query, allowed):
@@ -162,7 +161,7 @@ def exact_filter(field, *, is_number=False):
 
         def label(self, request, model_admin, value):
             check_search(value)
-            if not value or (is_number and not (_ID.fullmatch(value) and int(value) <= MAX_ID)):
+            if not value or (is_number and not ids.is_id(value)):
                 raise BadRequest(f"{field}: give {'an id' if is_number else 'a name'}.")
             return value
 

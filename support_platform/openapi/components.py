@@ -5,7 +5,7 @@ from django.conf import settings
 from .. import throttling
 from ..exceptions import CODES, CONTENT_TYPE, DETAILS, TITLES, TYPE_PREFIX, problem
 from ..middleware import REQUEST_ID
-from ..viewsets import REASON_LENGTH
+from ..models import REASON_LENGTH
 from .fields import BOOLEAN
 
 REQUEST_ID_EXAMPLE = "5f2c8d1e9b7a4c60"

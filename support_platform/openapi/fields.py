@@ -12,8 +12,8 @@ from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 
 from .. import fields, filters
 from ..decimals import DECIMAL_PLACES, MAX_DIGITS
+from ..ids import MAX_ID
 
-MAX_ID = 2**63 - 1
 ID = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}
 INSTANT = {"type": "string", "format": "date-time"}
 BOOLEAN = {"type": "boolean"}
