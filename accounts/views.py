@@ -68,6 +68,10 @@ class UserViewSet(ResourceViewSet):
                 audit.record_refused_attempt(attempted, "user", int(pk) if is_id(pk) else None, by=self.actor)
             raise
 
+    def count_subject(self, user):
+        if self.action == "reset_password":
+            throttling.count(self.request, "reset", "target trader", user.pk)
+
     @action(detail=True, methods=["post"], url_path="password-reset")
     def reset_password(self, request, pk):
         """
@@ -77,8 +81,6 @@ class UserViewSet(ResourceViewSet):
         every token and session of the trader. 409 `inactive` for an inactive trader.
         """
         self.body()
-        if not self.dry_run:
-            throttling.count(request, "reset", "target trader", self.get_object().pk)
         return self.change(operations.reset_password, represent=_receipt, success=202)
 
     def partial_update(self, request, pk):

@@ -72,3 +72,27 @@ class AuditEvent(models.Model):
 
     def __str__(self):
         return f"{self.action} of {self.subject_type} {self.subject_id} by {self.actor}"
+
+
+class IdempotencyRecord(models.Model):
+    """
+    The first answer to a write with an Idempotency-Key, kept in that write's transaction (see idempotency.py).
+
+    Neither the key nor the body is readable here: `scope` is a hash of caller, method, path and key, `fingerprint`
+    a keyed one of the body. No write with a key answers a secret.
+    """
+
+    scope = models.CharField(max_length=64, primary_key=True)
+    fingerprint = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField(null=True)
+    headers = models.JSONField(default=dict)
+    content_type = models.CharField(max_length=64, blank=True)
+    body = models.BinaryField(default=b"")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        default_permissions = ()
+        indexes = [models.Index(fields=["created_at"], name="idempotency_created")]
+
+    def __str__(self):
+        return f"{self.scope[:8]} {self.status}"

@@ -1,5 +1,6 @@
 """
-What the API's views share: strict parameters, scope, the write path with dry run and If-Match, limits' headers.
+What the API's views share: strict parameters, scope, the write path with dry run, If-Match and Idempotency-Key,
+limits' headers.
 
 A resource's view declares; the machinery is here. A write is at most: load, call the operation once, answer.
 """
@@ -14,12 +15,13 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from . import throttling
+from . import idempotency, throttling
 from .audit import Actor
 from .filters import check_parameters
 from .ids import is_id
 from .models import REASON_LENGTH
 from .pagination import KeysetPagination, invalid
+from .retries import retried
 from .text import check_text
 
 
@@ -90,6 +92,7 @@ class ResourceViewSet(PlatformView, GenericViewSet):
     pagination_class = KeysetPagination
     orderings = ()
     inputs = {}
+    is_counted = False
 
     # --- rights --------------------------------------------------------------------------------------
     def permission_denied(self, request, message=None, code=None):
@@ -164,19 +167,42 @@ class ResourceViewSet(PlatformView, GenericViewSet):
 
     def change(self, operation, *, represent=None, success=200, **arguments):
         """
-        Run one operation on the addressed row and answer it; on a dry run answer the same and keep nothing.
+        Run one operation on the addressed row and answer it; on a dry run answer the same and keep nothing; with an
+        Idempotency-Key once only.
 
         `represent` turns what the operation returns into (row, body of the answer); without it the operation
         returns the row.
         """
-        by, dry_run, subject = self.actor, self.dry_run, self.subject()
-        with transaction.atomic():
-            result = operation(subject, by=by, **arguments)
-            row, data = represent(result) if represent else (result, self.represent(result))
-            if dry_run:
-                data = {**data, "dry_run": True}
-                transaction.set_rollback(True)
-        return Response(data, status=success, headers={} if dry_run else {"ETag": etag(row)})
+        by, dry_run, key = self.actor, self.dry_run, idempotency.key_of(self.request)
+        subject = self.subject()
+
+        def execute():
+            if not (dry_run or self.is_counted):
+                self.count_subject(subject)
+                self.is_counted = True  # a repeated transaction is still one request
+            with transaction.atomic():
+                result = operation(subject, by=by, **arguments)
+                row, data = represent(result) if represent else (result, self.represent(result))
+                if dry_run:
+                    data = {**data, "dry_run": True}
+                    transaction.set_rollback(True)
+            return Response(data, status=success, headers={} if dry_run else {"ETag": etag(row)})
+
+        if key is None or dry_run:
+            return retried(execute)
+        return retried(idempotency.answered_once, self.request, key, execute, self.rendered)
+
+    def count_subject(self, subject):
+        """For a limit that is counted by what the change is made to."""
+
+    def rendered(self, answer):
+        """An answer, or the exception that stands for one, as (status, headers, body, content type)."""
+        if isinstance(answer, Exception):
+            answer = self.handle_exception(answer)
+        renderer = self.request.accepted_renderer
+        body = renderer.render(answer.data, renderer_context=self.get_renderer_context())
+        headers = {name: answer[name] for name in ("ETag",) if name in answer}
+        return answer.status_code, headers, body, answer.content_type or renderer.media_type
 
     def represent(self, row):
         return self.get_serializer(row).data

@@ -1,9 +1,6 @@
-import sqlite3
 import time
-from threading import Barrier, Thread
 
 import pytest
-from django.db import connection, connections
 
 from accounts import session_operations
 from accounts.tests.browser import link_in, mails_to
@@ -16,57 +13,6 @@ def one_window(monkeypatch):
     """The limits' windows begin with the test, so that none straddles two of them and counts less."""
     start = int(time.time())
     monkeypatch.setattr("django_ratelimit.core._get_window", lambda value, period: start + period)
-
-
-@pytest.fixture
-def real_database(transactional_db, tmp_path):
-    """
-    A database whose transactions commit, and which threads share as the server's do.
-
-    SQLite's test database lives in memory, where a second connection fails instead of waiting its turn; so there
-    the test works on a copy in a file.
-    """
-    if connection.vendor != "sqlite":
-        yield
-        return
-    connection.ensure_connection()
-    in_memory, name = connection.connection, connection.settings_dict["NAME"]
-    path = str(tmp_path / "test.sqlite3")
-    with sqlite3.connect(path) as copy:
-        in_memory.backup(copy)
-    copy.close()
-    connection.settings_dict["NAME"] = path
-    connection.connection = None
-    yield
-    connection.close()
-    connection.settings_dict["NAME"] = name
-    connection.connection = in_memory
-
-
-@pytest.fixture
-def race(real_database):
-    """Runs functions at the same moment, each in a thread with its own connection, and gives their results."""
-
-    def run(*functions):
-        start, results = Barrier(len(functions)), [None] * len(functions)
-
-        def work(index, function):
-            try:
-                start.wait(10)
-                results[index] = function()
-            except Exception as error:
-                results[index] = error
-            finally:
-                connections.close_all()
-
-        threads = [Thread(target=work, args=pair) for pair in enumerate(functions)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(60)
-        return results
-
-    return run
 
 
 @pytest.fixture

@@ -1,9 +1,12 @@
 """The parts of the OpenAPI document that every operation shares: problems, parameters, headers, security."""
 
+from datetime import timedelta
+
 from django.conf import settings
 
 from .. import throttling
 from ..exceptions import CODES, CONTENT_TYPE, DETAILS, TITLES, TYPE_PREFIX, problem
+from ..idempotency import LIFETIME, MAX_KEY, KeyReused
 from ..middleware import REQUEST_ID
 from ..models import REASON_LENGTH
 from .fields import BOOLEAN
@@ -49,6 +52,11 @@ PROBLEMS = {
         "The body is not application/json in UTF-8, or has a Content-Encoding.",
         {"detail": 'Unsupported media type "text/plain" in request.'},
     ),
+    422: (
+        "KeyReused",
+        "The Idempotency-Key came with another body or other parameters before. Nothing was changed.",
+        {"detail": KeyReused.default_detail},
+    ),
     429: (
         "TooManyRequests",
         "A limit is reached. Waiting for Retry-After is enough.",
@@ -59,7 +67,13 @@ PROBLEMS = {
 
 COUNTED_HEADERS = ("RateLimit", "RateLimit-Policy")
 # Besides X-Request-ID and, where the call was counted, what is left of the limit.
-PROBLEM_HEADERS = {401: ("WWW-Authenticate",), 412: ("ETag",), 429: ("Retry-After",), 503: ("Retry-After",)}
+PROBLEM_HEADERS = {
+    401: ("WWW-Authenticate",),
+    409: ("Idempotent-Replayed",),
+    412: ("ETag",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
 
 
 def components():
@@ -164,6 +178,13 @@ def _parameters():
             "description": 'Change only what has been seen: the ETag of the last answer, such as `"3"`. Stale is 412.',
             "schema": {"type": "string"},
         },
+        "IdempotencyKey": {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "description": "Send the request again with the same key when its answer was lost: what it did is not done "
+            f"twice, and the first answer comes again, for {LIFETIME // timedelta(hours=1)} hours. Not on a dry run.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY},
+        },
     }
 
 
@@ -175,6 +196,10 @@ def _headers():
             "schema": {"type": "string", "pattern": f"^{REQUEST_ID.pattern}$"},
         },
         "ETag": {"description": "The row's version; for If-Match. Not on a dry run.", "schema": text},
+        "Idempotent-Replayed": {
+            "description": "`true`: the answer to an earlier request with this Idempotency-Key. Nothing was done now.",
+            "schema": {"type": "string", "const": "true"},
+        },
         "RateLimit": {
             "description": 'What is left of the tightest limit and for how many seconds: `"write";r=119;t=42`.',
             "schema": text,

@@ -221,7 +221,7 @@ class PlatformSchema(SerializerSchema):
     def header_parameters(self):
         names = ["RequestId"]
         if self.is_resource_write:
-            names.append("AuditReason")
+            names += ["AuditReason", "IdempotencyKey"]
             if self.is_versioned():
                 names.append("IfMatch")
         return [ref("parameters", name) for name in names]
@@ -286,6 +286,7 @@ class PlatformSchema(SerializerSchema):
     def responses(self):
         status, _ = self.answer()
         headers = [*(("ETag",) if self.answers_etag() else ()), *(COUNTED_HEADERS if self.buckets() else ())]
+        headers += ["Idempotent-Replayed"] if self.is_resource_write else []
         well = {
             "description": "Done." if self.is_write else "Found.",
             "headers": header_refs(*headers),
@@ -307,6 +308,7 @@ class PlatformSchema(SerializerSchema):
             412: self.is_resource_write and self.is_versioned(),
             413: self.input_class(),
             415: self.input_class(),
+            422: self.is_resource_write,
             429: self.buckets(),
             503: self.get_auth() or self.is_write,
         }
