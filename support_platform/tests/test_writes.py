@@ -1,6 +1,7 @@
 """What every write of the API promises: If-Match, the dry run, and 404 for rows that are gone; walked, not listed."""
 
 import pytest
+from django.db.models import QuerySet
 
 from support_platform.models import AuditEvent
 from support_platform.tests.calls import all_calls, assert_problem
@@ -108,3 +109,41 @@ def test_without_its_audit_event_a_change_does_not_happen(superuser, samples, un
     if tried:
         assert_problem(answer, 500)
     unchanged()
+
+
+# What a change reads besides its own row, and must find unchanged when it commits.
+LOCKED_TOO = {
+    "POST strategies/{id}/publish/": {"user"},
+    "PATCH trades/{id}/": {"deployment"},
+}
+
+
+@pytest.fixture
+def locked(monkeypatch):
+    """The models whose rows are locked from here on, in order."""
+    seen, select_for_update = [], QuerySet.select_for_update
+
+    def noted(queryset, **options):
+        seen.append(queryset.model._meta.model_name)
+        return select_for_update(queryset, **options)
+
+    monkeypatch.setattr(QuerySet, "select_for_update", noted)
+    return seen
+
+
+@pytest.mark.parametrize("call", WRITES)
+def test_each_write_locks_what_it_stands_on(superuser, samples, call, locked):
+    superuser.call(call.method, call.address(samples), body_of(call))
+
+    own = samples[call.path.split("/")[0]]._meta.model_name
+    assert {own} | LOCKED_TOO.get(str(call), set()) <= set(locked)
+
+
+def test_resuming_a_deployment_locks_its_owner_its_strategy_and_itself(superuser, samples, locked):
+    address = f"deployments/{samples['deployments'].pk}/"
+    superuser.patch(address, {"status": "paused"})
+    del locked[:]
+
+    superuser.patch(address, {"status": "active"})
+
+    assert [name for name in locked if name != "auditchain"] == ["user", "strategy", "deployment"]
