@@ -1,6 +1,7 @@
 """The bones of every operation: `by` is named by the caller, and all of it is one transaction."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,22 @@ def test_is_one_transaction(operation):
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_is_named_verb_first_or_explains_itself(operation):
     assert "_" in operation.name or ast.get_docstring(operation)
+
+
+# What is made new has nothing to lock; a login writes only a row of its own.
+LOCKS_NOTHING = {"create_broker", "create_trader", "create_staff", "log_in"}
+# These find or make their trader in a function of their own, which locks it.
+LOCKS_ELSEWHERE = {"import_trades", "import_orders"}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_locks_what_it_changes_before_it_looks_at_it(operation):
+    """`lock(subject)` or a helper named so, `select_for_update`, or a link read with locked=True."""
+    calls = [node for node in ast.walk(operation) if isinstance(node, ast.Call)]
+    is_locked = any(
+        re.fullmatch(r"_?lock(_\w+)?|\w+(\.\w+)*\.select_for_update", ast.unparse(call.func))
+        or "select_for_update" in ast.unparse(call)
+        or any(keyword.arg == "locked" for keyword in call.keywords)
+        for call in calls
+    )
+    assert is_locked or operation.name in LOCKS_NOTHING | LOCKS_ELSEWHERE
