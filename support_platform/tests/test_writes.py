@@ -65,6 +65,14 @@ def test_a_matching_if_match_goes_through(superuser, samples, call, given):
 
 
 @pytest.mark.parametrize("call", WRITES)
+def test_who_lacks_the_right_is_told_so_before_the_body_is_looked_at(viewer, samples, unchanged, call):
+    answer = viewer.call(call.method, call.address(samples), {"nonsense": True})
+
+    assert_problem(answer, 403)
+    unchanged()
+
+
+@pytest.mark.parametrize("call", WRITES)
 def test_each_change_counts_the_version_up_by_one_and_is_on_record_once(superuser, samples, events, call):
     row = samples[call.path.split("/")[0]]
 
