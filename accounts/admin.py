@@ -10,12 +10,12 @@ from django.utils import timezone
 from django.utils.html import format_html
 from rest_framework import serializers
 
-from support_platform import throttling
 from support_platform.console import lists
 from support_platform.console.actions import ReasonForm, operation
 from support_platform.console.base import OperationAdmin
 from support_platform.console.forms import OperationForm, ReadableField
 from support_platform.permissions import ROLES
+from support_platform.retries import retried
 
 from . import mail, operations, session_operations, staff_operations
 from .models import ApiSession, Broker, OutgoingMail, StaffAccount, User
@@ -97,9 +97,8 @@ class TraderAdmin(AccountAdmin):
         waits = "email" in values and user.pending_email
         return user, f"{user.pending_email} waits until its owner follows the mailed link." if waits else ""
 
-    @operation("Reset password", right="accounts.reset_password")
+    @operation("Reset password", right="accounts.reset_password", bucket=("reset", "target trader"))
     def reset_password(self, request, user, *, by):
-        throttling.count(request, "reset", "target trader", user.pk)
         user = operations.reset_password(user, by=by)
         return user, f"A link was mailed to {mail.masked(user.email)}."
 
@@ -352,7 +351,7 @@ class OwnPasswordForm(AdminPasswordChangeForm):
     def save(self, commit=True):
         password = self.cleaned_data["new_password1"]
         staff = User.objects.get(pk=self.user.pk)  # the request's own user is a lazy stand-in
-        self.user = staff_operations.change_staff(staff, by=self.by, password=password)
+        self.user = retried(staff_operations.change_staff, staff, by=self.by, password=password)
         return self.user
 
 

@@ -13,7 +13,6 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
-from django.views.csrf import csrf_failure as django_csrf_failure
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters
@@ -21,6 +20,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from support_platform.audit import Actor
 from support_platform.exceptions import OperationRefused, OutOfReach
+from support_platform.pages import permission_denied
+from support_platform.retries import retried
 from support_platform.throttling import client_address
 
 from . import links, operations
@@ -90,7 +91,8 @@ def set_password(request):
     if not form.is_valid():
         return render(request, "account/set_password.html", {"form": form, "trader": user, "link_mark": _mark(token)})
     try:
-        user = operations.complete_password_reset(token, form.cleaned_data["password"], by=_visitor(request))
+        password = form.cleaned_data["password"]
+        user = retried(operations.complete_password_reset, token, password, by=_visitor(request))
     except OutOfReach:
         return _dead_link(request)
     return _done(render(request, "account/password_changed.html", {"trader": user}), RESET_COOKIE, "password-set")
@@ -106,7 +108,7 @@ def confirm_email(request):
     if request.method != "POST":
         return render(request, "account/confirm_email.html", {"trader": user, "link_mark": _mark(token)})
     try:
-        user = operations.confirm_email(token, by=_visitor(request))
+        user = retried(operations.confirm_email, token, by=_visitor(request))
     except (OutOfReach, OperationRefused):
         return _dead_link(request)
     return _done(render(request, "account/email_confirmed.html", {"trader": user}), EMAIL_COOKIE, "email-confirm")
@@ -114,8 +116,8 @@ def confirm_email(request):
 
 @never_cache
 def csrf_failure(request, reason=""):
-    """A form posted without its page: here that is one more dead link, elsewhere Django's own answer."""
-    return _dead_link(request) if request.path.startswith("/account/") else django_csrf_failure(request, reason)
+    """A form posted without its page: here that is one more dead link."""
+    return _dead_link(request) if request.path.startswith("/account/") else permission_denied(request, None)
 
 
 def _follow(request, token, purpose, cookie, page, lifetime):

@@ -11,6 +11,7 @@ from support_platform.audit import Actor
 from support_platform.fields import NothingSerializer
 from support_platform.ids import is_id
 from support_platform.instants import format_instant
+from support_platform.retries import retried
 from support_platform.viewsets import PlatformView, ResourceViewSet
 
 from . import mail, operations, session_operations, tokens
@@ -65,7 +66,8 @@ class UserViewSet(ResourceViewSet):
                 # Recorded for any account out of reach, there or not, so that the trail tells no more than the 404.
                 pk = self.kwargs["pk"]
                 attempted = "change_contact" if self.action == "partial_update" else self.action
-                audit.record_refused_attempt(attempted, "user", int(pk) if is_id(pk) else None, by=self.actor)
+                subject_id = int(pk) if is_id(pk) else None
+                retried(audit.record_refused_attempt, attempted, "user", subject_id, by=self.actor)
             raise
 
     def count_subject(self, user):
@@ -154,7 +156,7 @@ class LogInView(TokenView):
         user = authenticate(request._request, username=given["email"], password=given["password"])
         if user is None or not user.is_staff:
             raise WrongCredentials
-        return Response(session_operations.log_in(user, by=Actor.of(user, **self.circumstances())))
+        return Response(retried(session_operations.log_in, user, by=Actor.of(user, **self.circumstances())))
 
 
 class RefreshView(TokenView):
@@ -165,7 +167,7 @@ class RefreshView(TokenView):
 
     def post(self, request):
         by = Actor(name="", **self.circumstances())
-        pair = session_operations.refresh(self.body()["refresh"], by=by)
+        pair = retried(session_operations.refresh, self.body()["refresh"], by=by)
         if pair is None:
             raise AuthenticationFailed
         return Response(pair)
@@ -186,7 +188,7 @@ class RevokeView(TokenView):
         if session is None:
             raise NotAuthenticated
         by = Actor.of(session.user, **self.circumstances())
-        session = session_operations.revoke_session(session, by=by)
+        session = retried(session_operations.revoke_session, session, by=by)
         return Response({"revoked_at": format_instant(session.revoked_at)})
 
 

@@ -6,14 +6,14 @@ Operations raise the plain exceptions; only this module's handler knows HTTP.
 
 import json
 import logging
+import sqlite3
 
 from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import IntegrityError, InterfaceError, InternalError, OperationalError
+from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpResponse, UnreadablePostError
 from redis.exceptions import RedisError
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
-from rest_framework.views import set_rollback
 
 logger = logging.getLogger(__name__)
 
@@ -60,10 +60,27 @@ CODES = {
     500: "internal_error",
     503: "unavailable",
 }
-RETRY_AFTER_SECONDS = 2
+RETRY_AFTER_SECONDS, LONG_RETRY_AFTER_SECONDS = 2, 30
 MAX_ERRORS, MAX_NAME = 100, 100
-# PostgreSQL's class for a database that only reads (a standby, a full disk) and for a transaction ended while idle.
-_UNAVAILABLE_STATES = ("25006", "25P03")
+
+# What PostgreSQL says when it is away or cannot work now, by SQLSTATE: one code can arrive as several of Django's
+# exceptions, and one exception can be our own wrong statement. Classes: connection lost, transaction rolled back
+# (deadlock, serialization), out of resources, an operator's intervention (shutdown, timeout), system error.
+_UNAVAILABLE_CLASSES = ("08", "40", "53", "57", "58")
+# It only reads (a standby); a transaction was ended for idling or for its length; a lock was not to be had.
+_UNAVAILABLE_STATES = ("25006", "25P03", "25P04", "55006", "55P03")
+# A retry after two seconds would only do it again: a statement took too long, the disk is full.
+_LONG_STATES = ("57014", "53100")
+_UNAVAILABLE_ON_SQLITE = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+)
 
 
 class OperationRefused(Exception):
@@ -100,6 +117,10 @@ class StaleVersion(Exception):
 
 class OutOfReach(Exception):
     """The subject is gone, or not one this operation may touch (404)."""
+
+
+class Unavailable(Exception):
+    """A part that the request cannot do without is away (503)."""
 
 
 def problem(status, *, request_id, code=None, title=None, detail=None, **extra):
@@ -174,7 +195,7 @@ def _translate(exc):
     if isinstance(exc, SuspiciousOperation | BadRequest | UnreadablePostError):
         return 400, {"detail": "The request could not be read."}, {}
     if is_unavailable(exc):
-        return 503, {}, {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        return 503, {}, {"Retry-After": str(retry_after(exc))}
     if isinstance(exc, IntegrityError):
         # Two changes that each were right met in the database, which let one of them through.
         logger.error("constraint refused a change: %s", exc)
@@ -185,10 +206,33 @@ def _translate(exc):
 
 
 def is_unavailable(exc):
-    """The database or the cache is away or refuses to work; what a retry can mend, unlike a wrong statement."""
-    if isinstance(exc, InternalError):
-        return getattr(exc.__cause__, "sqlstate", None) in _UNAVAILABLE_STATES
-    return isinstance(exc, OperationalError | InterfaceError | RedisError)
+    """The database or the cache is away or cannot work now; what a retry can mend, unlike a wrong statement."""
+    if isinstance(exc, Unavailable | RedisError):
+        return True
+    if not isinstance(exc, DatabaseError | InterfaceError):
+        return False
+    state, code = sqlstate(exc), getattr(exc.__cause__, "sqlite_errorcode", None)
+    if state is not None:
+        return state in _UNAVAILABLE_STATES or state[:2] in _UNAVAILABLE_CLASSES
+    if code is not None:
+        return code & 0xFF in _UNAVAILABLE_ON_SQLITE  # the rest of an extended code only details it
+    # No code: the connection was refused, or is closed. (SQLite's own InterfaceError is a value it cannot bind.)
+    return isinstance(exc, OperationalError | InterfaceError) and not isinstance(exc.__cause__, sqlite3.Error)
+
+
+def sqlstate(exc):
+    """PostgreSQL's code of an error; None for one that has none."""
+    return getattr(exc.__cause__, "sqlstate", None)
+
+
+def log_unavailable(exc):
+    """By kind and code: a database's own words can quote values, or where it stands."""
+    logger.error("unavailable: %s %s", type(exc).__name__, sqlstate(exc) or "")
+
+
+def retry_after(exc):
+    """Seconds after which it makes sense to try again what `exc` prevented."""
+    return LONG_RETRY_AFTER_SECONDS if sqlstate(exc) in _LONG_STATES else RETRY_AFTER_SECONDS
 
 
 def _invalid(errors):
@@ -207,11 +251,10 @@ def problem_handler(exc, context):
         logger.exception("unhandled %s", type(exc).__name__, exc_info=exc)
         translated = 500, {}, {}
     elif translated[0] == 503:
-        logger.error("unavailable: %s", type(exc).__name__)
+        log_unavailable(exc)
     status, members, headers = translated
     if isinstance(exc, drf.MethodNotAllowed):
         headers["Allow"] = ", ".join(context["view"].allowed_methods)
         members["detail"] = f"This resource takes {headers['Allow']}."
-    set_rollback()
     body = problem(status, request_id=getattr(request, "request_id", None), **members)
     return Response(body, status=status, headers=headers, content_type=CONTENT_TYPE)

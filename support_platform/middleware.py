@@ -100,7 +100,8 @@ class RequestMiddleware:
         """Django's own error pages (a bad request, a crash outside a view) become problems."""
         if response.status_code < 400 or response.get("Content-Type", "").startswith(CONTENT_TYPE):
             return response
-        return problem_response(response.status_code, request)
+        headers = {"Retry-After": response["Retry-After"]} if "Retry-After" in response else None
+        return problem_response(response.status_code, request, headers=headers)
 
     @staticmethod
     def _finish(request, response):

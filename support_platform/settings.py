@@ -110,27 +110,47 @@ TEMPLATES = [
 # --- database ---------------------------------------------------------------------------------------------
 DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'db.sqlite3'}")}
 _database = DATABASES["default"]
+# How long a change waits for a row, or on SQLite for the database, that another change holds; then it is 503.
+_LOCK_TIMEOUT = env.int("DATABASE_LOCK_TIMEOUT", 5)
+_STATEMENT_TIMEOUT = env.int("DATABASE_STATEMENT_TIMEOUT", 15)
 if _database["ENGINE"].endswith("sqlite3"):
     _database["OPTIONS"] = {
         # IMMEDIATE: a transaction takes the write lock when it begins, so nothing it read can change under it.
         "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
+        "timeout": _LOCK_TIMEOUT,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
     } | _database.get("OPTIONS", {})
 else:
-    _database["CONN_MAX_AGE"] = 0  # the pool below keeps the connections
+    # Each thread keeps one connection, asked once per request whether it still lives, and made anew when not. No pool:
+    # docs/decisions/0008 has the figures.
+    _database["CONN_MAX_AGE"] = 600
     _database["CONN_HEALTH_CHECKS"] = True
     _database["OPTIONS"] = {
-        "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", 8), "timeout": 5},
-        "connect_timeout": 5,
-        "options": "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
+        "application_name": "support_platform",
+        "connect_timeout": 3,
+        # A host that vanished is noticed after 5 s of silence, not after the hours that TCP would wait.
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 5000,
+        "options": (
+            f"-c statement_timeout={_STATEMENT_TIMEOUT}s -c lock_timeout={_LOCK_TIMEOUT}s "
+            "-c idle_in_transaction_session_timeout=60s"
+        ),
     } | _database.get("OPTIONS", {})  # what DATABASE_URL says after its "?", such as sslmode=require
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- cache: the counters of the rate limits --------------------------------------------------------------
 REDIS_URL = env.str("REDIS_URL", "")
 if REDIS_URL:
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": REDIS_URL,
+            # A cache that does not answer holds no request up; REDIS_URL can say otherwise (?socket_timeout=0.5).
+            "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 1},
+        }
+    }
 else:
     CACHES = {
         "default": {

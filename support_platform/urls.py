@@ -24,6 +24,12 @@ router.register("analytics/performance", analytics.PerformanceViewSet, "performa
 router.register("audit", views.AuditViewSet, "audit")
 router.register("limits", views.LimitsViewSet, "limits")
 
+# Outside the API a fault is a page of ours; within, the middleware makes a problem of it.
+handler400 = "support_platform.pages.bad_request"
+handler403 = "support_platform.pages.permission_denied"
+handler404 = "support_platform.pages.page_not_found"
+handler500 = "support_platform.pages.server_error"
+
 urlpatterns = [
     path("api/v1/", include(router.urls)),
     path("api/v1/auth/token/", accounts.LogInView.as_view(), name="token"),

@@ -19,10 +19,11 @@ from django.urls import path, reverse
 from django.utils import timezone
 from rest_framework.exceptions import Throttled
 
-from support_platform import audit
+from support_platform import audit, throttling
 from support_platform.exceptions import InvalidChange, OperationRefused, OutOfReach, StaleVersion, is_unavailable
 from support_platform.exports import MAX_ROWS as MAX_EXPORT
 from support_platform.exports import csv_lines
+from support_platform.retries import retried
 
 from . import lists
 from .forms import ReasonField
@@ -63,18 +64,20 @@ class Operation:
     label: str
     right: str | None
     form: type
+    bucket: tuple | None
 
 
-def operation(label, *, right=None, form=ReasonForm):
+def operation(label, *, right=None, form=ReasonForm, bucket=None):
     """
     Make a method of an OperationAdmin an operation on chosen rows.
 
     The method takes the request, a row that carries the version seen, `by` and the form's further fields, calls the
-    operation of the domain and returns (the row, a note for the page or ""). Without `right`, who sees the rows may.
+    operation of the domain, one transaction, and returns (the row, a note for the page or ""). Without `right`, who
+    sees the rows may. `bucket` is the limit (bucket, key) that each row is counted by.
     """
 
     def mark(method):
-        method.operation = Operation(method.__name__, label, right, form)
+        method.operation = Operation(method.__name__, label, right, form, bucket)
         return method
 
     return mark
@@ -129,6 +132,7 @@ class ActionsMixin:
         return {name: (None, name, label) for name, label in offered}
 
     def response_action(self, request, queryset):
+        throttling.count_caller(request, "read")  # choosing changes nothing yet
         name, across = request.POST.get("action", ""), request.POST.get("select_across") == "1"
         if not name:
             self.message_user(request, "Choose an action first. Nothing was changed.", messages.WARNING)
@@ -145,8 +149,10 @@ class ActionsMixin:
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         if "seen" not in request.POST:
+            throttling.count_caller(request, "read")
             ids = self._readable(request.POST.getlist("id"))
             return self._confirm(request, self._operation(request, name, ids), ids)
+        throttling.count_caller(request, "write")  # once, however many rows
         seen = read_seen(request.POST["seen"])
         ids = self._readable(seen)
         operation = self._operation(request, name, ids)
@@ -224,7 +230,9 @@ class ActionsMixin:
             row.if_match = {version}
         before = version_of(row)
         try:
-            changed, note = self.operations[operation.name](request, row, by=by, **values)
+            if operation.bucket:
+                throttling.count(request, *operation.bucket, row.pk)
+            changed, note = retried(self.operations[operation.name], request, row, by=by, **values)
         except StaleVersion:
             return Outcome(row, "Not done: it was changed meanwhile. Look at it again, then repeat.", messages.ERROR)
         except OutOfReach:
@@ -262,9 +270,9 @@ class ActionsMixin:
         filters = {name: value for name, value in request.GET.items() if name not in ("p", "o")}
         changes = {"rows": (None, count), "filters": (None, filters if across else {**filters, "chosen": "by hand"})}
         subject = self.model()
-        with transaction.atomic():
-            by = self.actor(request)
-            audit.record(f"{self.audit_subject}.exported", subject, by=by, changes=changes, broker_id=by.broker_id)
+        by = self.actor(request)
+        record = transaction.atomic(audit.record)
+        retried(record, f"{self.audit_subject}.exported", subject, by=by, changes=changes, broker_id=by.broker_id)
         rows = queryset[:MAX_EXPORT].iterator(chunk_size=2000)
         lines = csv_lines(self.export_fields, ([follow(row, name) for name in self.export_fields] for row in rows))
         stem = str(self.opts.verbose_name_plural).replace(" ", "-") + (f"-first-{MAX_EXPORT}" if is_cut else "")

@@ -20,6 +20,7 @@ from support_platform import audit, throttling
 from support_platform.decimals import format_decimal
 from support_platform.exceptions import InvalidChange, OperationRefused, OutOfReach, StaleVersion
 from support_platform.models import AuditEvent
+from support_platform.retries import retried
 
 from . import lists
 from .actions import ActionsMixin, refused_text
@@ -115,7 +116,8 @@ class OperationAdmin(ActionsMixin, admin.ModelAdmin):
         """Someone tried to change rows that are not theirs to change: nothing happens, and the trail tells."""
         for row_id in ids:
             subject_id = int(row_id) if str(row_id).isdigit() and lists.is_id(self.model, row_id) else None
-            audit.record_refused_attempt(attempted, self.audit_subject, subject_id, by=self.actor(request))
+            by = self.actor(request)
+            retried(audit.record_refused_attempt, attempted, self.audit_subject, subject_id, by=by)
 
     # --- lists ---------------------------------------------------------------------------------------
     def get_list_display(self, request):
@@ -175,15 +177,18 @@ class OperationAdmin(ActionsMixin, admin.ModelAdmin):
 
     def changeform_view(self, request, object_id=None, form_url="", extra_context=None):
         context = {"show_save_and_continue": False, "show_save_and_add_another": False, **(extra_context or {})}
+        if request.method == "POST":
+            throttling.count_caller(request, "write")
         is_known = object_id is None or self.get_object(request, unquote(object_id)) is not None
         if request.method == "POST" and not is_known:
             self.record_refused(request, "change", [unquote(object_id)])
+        view = super().changeform_view  # Django's, which is one transaction
         try:
-            return super().changeform_view(request, object_id, form_url, context)
+            return retried(view, request, object_id, form_url, context)
         except Refused as refused:
             # Once more, with its errors in the form, which is therefore not valid and only shown.
             request.refused = refused
-            return super().changeform_view(request, object_id, form_url, context)
+            return view(request, object_id, form_url, context)
         except PermissionDenied:
             if request.method == "POST" and is_known:
                 self.record_refused(request, "change" if object_id else "add", [unquote(object_id or "")])
@@ -237,6 +242,7 @@ class OperationAdmin(ActionsMixin, admin.ModelAdmin):
 
     def delete_view(self, request, object_id, extra_context=None):
         if request.method == "POST":
+            throttling.count_caller(request, "write")
             self.record_refused(request, "delete", [unquote(object_id)])
         raise PermissionDenied
 

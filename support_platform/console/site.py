@@ -8,17 +8,18 @@ from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.views import LoginView, PasswordChangeView
 from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
 from django.db import DataError, transaction
-from django.http import Http404, HttpResponse
+from django.http import Http404
 from django.shortcuts import redirect
-from django.template.loader import render_to_string
-from django.urls import reverse, reverse_lazy
+from django.urls import reverse_lazy
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from rest_framework.exceptions import Throttled
 
 from support_platform import audit, throttling
-from support_platform.exceptions import DETAILS, RETRY_AFTER_SECONDS, TITLES, is_unavailable
+from support_platform.exceptions import is_unavailable
 from support_platform.models import AuditEvent
+from support_platform.pages import fault_page, unavailable_page
+from support_platform.retries import retried
 
 from . import lists
 from .base import OperationAdmin, actor_of
@@ -31,41 +32,34 @@ def faults_as_pages(view):
 
     @wraps(view)
     def guarded(request, *args, **kwargs):
-        try:
-            response = view(request, *args, **kwargs)
-            if hasattr(response, "render") and not response.is_rendered:
-                response.render()  # here, where a list's query can still fail as a page
-            return response
-        except (BadRequest, SuspiciousOperation) as error:
-            return fault_page(request, 400, str(error))
-        except DataError:
-            return fault_page(request, 400, "The database cannot hold one of the values.")
-        except PermissionDenied:
-            return fault_page(request, 403)
-        except Http404:
-            return fault_page(request, 404)
-        except Throttled as refusal:
-            return fault_page(request, 429, str(refusal.detail), retry_after=refusal.wait)
-        except Exception as error:
-            if not is_unavailable(error):
-                raise
-            return fault_page(request, 503, retry_after=RETRY_AFTER_SECONDS)
+        response = _answer(view, request, *args, **kwargs)
+        for name, value in throttling.headers(request).items():
+            response[name] = value
+        return response
 
     return guarded
 
 
-def fault_page(request, status, detail="", *, retry_after=None):
-    """A page that needs neither database nor session, since those may be what failed."""
-    context = {
-        "title": TITLES[status],
-        "detail": detail or DETAILS.get(status, ""),
-        "request_id": request.request_id,
-        "home": reverse("admin:index"),
-    }
-    response = HttpResponse(render_to_string("admin/fault.html", context), status=status)
-    if retry_after is not None:
-        response["Retry-After"] = str(max(1, int(retry_after)))
-    return response
+def _answer(view, request, *args, **kwargs):
+    try:
+        response = view(request, *args, **kwargs)
+        if hasattr(response, "render") and not response.is_rendered:
+            response.render()  # here, where a list's query can still fail as a page
+        return response
+    except (BadRequest, SuspiciousOperation) as error:
+        return fault_page(request, 400, str(error))
+    except DataError:
+        return fault_page(request, 400, "The database cannot hold one of the values.")
+    except PermissionDenied:
+        return fault_page(request, 403)
+    except Http404:
+        return fault_page(request, 404)
+    except Throttled as refusal:
+        return fault_page(request, 429, str(refusal.detail), wait=refusal.wait)
+    except Exception as error:
+        if not is_unavailable(error):
+            raise
+        return unavailable_page(request, error)
 
 
 class ConsoleSite(admin.AdminSite):
@@ -138,17 +132,10 @@ class ConsoleLoginView(LoginView):
 
     def post(self, request, *args, **kwargs):
         try:
-            throttling.count(request, "login", "address", throttling.address_key(request))
-            email = request.POST.get("username", "").strip().lower()
-            if len(email) <= 254:
-                throttling.count(request, "login", "e-mail", email)
+            throttling.count_login(request, request.POST.get("username", ""))
         except Throttled as refusal:
-            response = self._limited(max(1, int(refusal.wait)))
-        else:
-            response = super().post(request, *args, **kwargs)
-        for name, value in throttling.headers(request).items():
-            response[name] = value
-        return response
+            return self._limited(max(1, int(refusal.wait)))
+        return super().post(request, *args, **kwargs)
 
     def _limited(self, seconds):
         context = self.get_context_data(form=self.get_form_class()(self.request), wait=seconds)
@@ -157,14 +144,16 @@ class ConsoleLoginView(LoginView):
         return response
 
     def form_valid(self, form):
+        return retried(self._log_in, form)
+
+    @transaction.atomic
+    def _log_in(self, form):
         user = form.get_user()
-        with transaction.atomic():
-            # The session is not named: its key is a secret.
-            changes = {"session": (None, "console")}
-            audit.record(
-                "user.logged_in", user, by=actor_of(self.request, user=user), changes=changes, broker_id=user.broker_id
-            )
-            return super().form_valid(form)
+        # The session is not named: its key is a secret.
+        changes = {"session": (None, "console")}
+        by = actor_of(self.request, user=user)
+        audit.record("user.logged_in", user, by=by, changes=changes, broker_id=user.broker_id)
+        return super().form_valid(form)
 
 
 class OwnPasswordView(PasswordChangeView):
@@ -174,6 +163,7 @@ class OwnPasswordView(PasswordChangeView):
     success_url = reverse_lazy("admin:password_change_done")
 
     def post(self, request, *args, **kwargs):
+        throttling.count_caller(request, "write")
         throttling.count(request, "login", "e-mail", request.user.email)
         return super().post(request, *args, **kwargs)
 

@@ -162,4 +162,13 @@ def test_what_the_database_url_adds_is_kept(values):
 
     options = databases["default"]["OPTIONS"]
     assert (options["sslmode"], int(options["connect_timeout"])) == ("require", 3)
-    assert options["pool"]["max_size"] >= 1
+    assert options["tcp_user_timeout"] == 5000
+
+
+def test_the_waits_for_the_database_can_be_set(values):
+    waits = {"DATABASE_LOCK_TIMEOUT": "7", "DATABASE_STATEMENT_TIMEOUT": "0"}
+    [postgresql] = values("DATABASES", DATABASE_URL="postgres://app@db.demo.example:5432/app", **waits)
+    [sqlite] = values("DATABASES", **waits)
+
+    assert "statement_timeout=0s -c lock_timeout=7s" in postgresql["default"]["OPTIONS"]["options"]
+    assert sqlite["default"]["OPTIONS"]["timeout"] == 7

@@ -4,6 +4,7 @@ from accounts import staff_operations
 from accounts.management.commands.create_staff import ask_password
 from accounts.models import User
 from support_platform.commands import ActingCommand, email_address
+from support_platform.retries import retried
 
 
 class Command(ActingCommand):
@@ -22,7 +23,7 @@ class Command(ActingCommand):
         staff = User.objects.staff().filter(email=email).first()
         if staff is None:
             raise CommandError(f"There is no staff account with the address {email}. For a trader use reset_password.")
-        staff = staff_operations.change_staff(staff, password=ask_password(email), by=self.by)
+        staff = retried(staff_operations.change_staff, staff, password=ask_password(email), by=self.by)
         return {"id": staff.pk, "email": staff.email}
 
     def show(self, outcome):

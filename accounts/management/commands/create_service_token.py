@@ -4,6 +4,7 @@ from accounts import session_operations
 from accounts.models import User
 from support_platform.commands import ActingCommand, email_address, whole_number
 from support_platform.instants import format_instant
+from support_platform.retries import retried
 
 
 class Command(ActingCommand):
@@ -23,7 +24,7 @@ class Command(ActingCommand):
         staff = User.objects.filter(email=email, is_staff=True, is_active=True).first()
         if staff is None:
             raise CommandError(f"There is no active staff account with the address {email}.")
-        token, session = session_operations.create_service_token(staff, days, by=self.by)
+        token, session = retried(session_operations.create_service_token, staff, days, by=self.by)
         return {"token": token, "session": str(session.pk), "expires_at": format_instant(session.expires_at)}
 
     def show(self, outcome):

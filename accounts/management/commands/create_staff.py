@@ -11,6 +11,7 @@ from accounts import staff_operations
 from accounts.models import Broker, User
 from support_platform.commands import ActingCommand, email_address, text_value
 from support_platform.permissions import ROLES
+from support_platform.retries import retried
 
 ROLE_NAMES = {role.lower(): role for role in ROLES}
 
@@ -35,17 +36,22 @@ class Command(ActingCommand):
         if broker is not None:
             text_value(broker, Broker._meta.get_field("name").max_length, "--broker")
         password = ask_password(email)
-        with transaction.atomic():
-            existing = Broker.objects.filter(name__iexact=broker).first() if broker else None
-            home = existing or (staff_operations.create_broker(broker, by=self.by) if broker else None)
-            staff = staff_operations.create_staff(email, password, ROLE_NAMES[role], by=self.by, broker=home)
+        staff, home, is_new = retried(self._create, email, password, role, broker)
         return {
             "id": staff.pk,
             "email": staff.email,
             "role": role,
             "broker": home and home.name,
-            "broker_created": bool(home and not existing),
+            "broker_created": is_new,
         }
+
+    @transaction.atomic
+    def _create(self, email, password, role, broker):
+        """The account, its broker or None, and whether the broker was made for it."""
+        existing = Broker.objects.filter(name__iexact=broker).first() if broker else None
+        home = existing or (staff_operations.create_broker(broker, by=self.by) if broker else None)
+        staff = staff_operations.create_staff(email, password, ROLE_NAMES[role], by=self.by, broker=home)
+        return staff, home, bool(home and not existing)
 
     def show(self, outcome):
         self.table(

@@ -2,6 +2,7 @@ from accounts import mail, operations
 from accounts.commands import TraderCommand
 from accounts.models import OutgoingMail
 from support_platform.instants import format_instant
+from support_platform.retries import retried
 
 
 class Command(TraderCommand):
@@ -9,7 +10,7 @@ class Command(TraderCommand):
     right = "accounts.reset_password"
 
     def run(self, *, email, **options):
-        trader = operations.reset_password(self.find_trader(email), by=self.by)
+        trader = retried(operations.reset_password, self.find_trader(email), by=self.by)
         queued = OutgoingMail.objects.get(user=trader, nonce=trader.reset_nonce)
         return {
             "id": trader.pk,

@@ -4,6 +4,7 @@ from accounts import operations
 from accounts.commands import TraderCommand
 from accounts.models import User
 from accounts.serializers import UserSerializer
+from support_platform.retries import retried
 
 
 class Command(TraderCommand):
@@ -28,7 +29,7 @@ class Command(TraderCommand):
             raise CommandError("--deployments goes with inactive only: activation touches no deployment.")
         trader = self.find_trader(email)
         self.was = trader.status
-        trader, counts = operations.set_status(trader, status, by=self.by, deployments=deployments)
+        trader, counts = retried(operations.set_status, trader, status, by=self.by, deployments=deployments)
         return {**UserSerializer(trader).data, **counts}
 
     def show(self, outcome):

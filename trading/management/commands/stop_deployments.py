@@ -1,4 +1,5 @@
 from accounts.commands import TraderCommand
+from support_platform.retries import retried
 from trading import operations
 from trading.models import Strategy
 
@@ -9,7 +10,7 @@ class Command(TraderCommand):
 
     def run(self, *, email, **options):
         trader = self.find_trader(email)
-        stopped = operations.stop_deployments(trader, by=self.by)
+        stopped = retried(operations.stop_deployments, trader, by=self.by)
         return {"user": trader.pk, "stopped": [deployment.pk for deployment in stopped]}
 
     def show(self, outcome):
