@@ -4,7 +4,7 @@ import os
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
-worker_class = "gthread"
+worker_class = "support_platform.worker.Worker"
 threads = int(os.environ.get("THREADS", "8"))
 timeout = 60
 graceful_timeout = 30

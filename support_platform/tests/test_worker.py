@@ -1,0 +1,133 @@
+"""The server's worker, with an application of its own in place of the platform: slow clients and an orderly stop."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+CONFIGURATION = """
+from support_platform import worker
+
+worker.RECEIVE_SECONDS = 1
+worker_class = worker.Worker
+threads = 2
+bind = "127.0.0.1:{port}"
+control_socket_disable = True
+"""
+APPLICATION = """
+import time
+
+
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/slow":
+        time.sleep(1.5)
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"%02d" % len(body)]
+"""
+
+
+@pytest.fixture
+def server(tmp_path):
+    """(process, port) of a gunicorn with our worker and two threads."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (tmp_path / "conf.py").write_text(CONFIGURATION.format(port=port))
+    (tmp_path / "slow_application.py").write_text(APPLICATION)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gunicorn", "--config", str(tmp_path / "conf.py"), "slow_application"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(300):
+            try:
+                get(port, "/")
+                break
+            except ConnectionRefusedError:
+                time.sleep(0.1)
+        yield process, port
+    finally:
+        process.kill()
+        process.wait()
+
+
+def get(port, path):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def test_slow_clients_do_not_keep_the_threads(server):
+    _, port = server
+    clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(4)]
+    for number, client in enumerate(clients):
+        head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50\r\n"
+        client.sendall(head + (b"\r\nx" if number % 2 else b""))  # half stop in the body, half in the headers
+
+    try:
+        assert get(port, "/") == 200
+    finally:
+        for client in clients:
+            client.close()
+
+
+def test_a_slow_answer_is_not_cut_short(server):
+    _, port = server
+
+    assert get(port, "/slow") == 200
+
+
+def test_a_server_that_stops_answers_everyone_who_has_connected(server):
+    """Two requests are in flight and four wait for a thread when it is told to stop."""
+    process, port = server
+    answers = []
+
+    def ask():
+        try:
+            answers.append(get(port, "/slow"))
+        except OSError as error:
+            answers.append(type(error).__name__)
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+
+    process.send_signal(signal.SIGTERM)
+    for thread in threads:
+        thread.join()
+
+    assert answers == [200] * 6
+    assert process.wait(timeout=30) == 0
+    with pytest.raises(ConnectionRefusedError):
+        get(port, "/")
+
+
+def test_who_connects_while_it_stops_is_refused_not_dropped(server):
+    process, port = server
+    in_flight = threading.Thread(target=get, args=(port, "/slow"))
+    in_flight.start()
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+
+    try:
+        with pytest.raises(ConnectionRefusedError):
+            get(port, "/")
+    finally:
+        in_flight.join()

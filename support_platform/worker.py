@@ -1,0 +1,67 @@
+"""
+gunicorn's threaded worker, with an end to what a slow client may take, and a stop that drops nobody.
+
+Stands alone: gunicorn loads it before Django is set up.
+"""
+
+import socket
+import time
+from contextlib import suppress
+
+from gunicorn.workers.gthread import ThreadWorker
+
+RECEIVE_SECONDS = 10
+ANSWER_SECONDS = 300
+
+
+class Worker(ThreadWorker):
+    """
+    A thread waits for a request that comes in drop by drop for ten seconds, and for an answer that is taken drop by
+    drop for five minutes. gunicorn itself would let either hold its thread for ever.
+
+    That bounds what one client can do, not what many can: a proxy that buffers requests belongs in front.
+
+    A worker that stops answers whoever has connected and closes its door. gunicorn itself would leave the door open
+    without going there, and whoever knocked meanwhile would find the connection reset.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.handled_since = {}
+
+    def set_accept_enabled(self, enabled):
+        super().set_accept_enabled(enabled)
+        if self.alive:
+            return
+        for listener in self.sockets:
+            while self._accept_one(listener):
+                pass
+            listener.close()
+
+    def _accept_one(self, listener):
+        before = self.nr_conns
+        self.accept(listener)  # changes nothing when nobody waits there
+        return self.nr_conns > before
+
+    def handle(self, conn):
+        self.handled_since[conn] = time.monotonic()
+        try:
+            return super().handle(conn)
+        finally:
+            del self.handled_since[conn]
+
+    def notify(self):
+        """gunicorn calls it at least once a second."""
+        super().notify()
+        now = time.monotonic()
+        for conn, since in list(self.handled_since.items()):
+            if now - since > ANSWER_SECONDS:
+                _shut(conn.sock, socket.SHUT_RDWR)
+            elif now - since > RECEIVE_SECONDS:
+                # Who waits for the rest of a request reads its end; an answer still goes out.
+                _shut(conn.sock, socket.SHUT_RD)
+
+
+def _shut(connection, how):
+    with suppress(OSError):  # it is gone already
+        connection.shutdown(how)
