@@ -42,7 +42,8 @@ DETAILS = {
     404: "There is no such resource within your reach.",
     411: "Send the body with a Content-Length.",
     500: "Nothing was changed by this request. Tell the operators the request id.",
-    503: "A part this request needs is not available. Nothing was changed. Try again shortly.",
+    # Not "nothing was changed": a connection that breaks while it commits leaves that open.
+    503: "A part this request needs is not available. Try again shortly, a write with its Idempotency-Key.",
 }
 CODES = {
     400: "invalid",

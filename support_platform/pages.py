@@ -17,7 +17,7 @@ DETAILS = {
     403: "You may not do this, or the page was open for too long. Go back, load it again and repeat.",
     404: "There is no such page. Look at the address again.",
     500: "Nothing was changed. If it happens again, tell the support and name the request below.",
-    503: "A part this page needs is not available. Nothing was changed. Try again in a minute.",
+    503: "A part this page needs is not available. Try again in a minute.",
 }
 
 
