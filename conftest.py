@@ -45,17 +45,17 @@ def emptied_after_transactional_tests():
     The audit table refuses to be emptied, so its triggers are away for that moment; and the roles, which migrations
     made, are made again.
     """
-    append_only = import_module("support_platform.migrations.0002_audit_is_append_only")
+    guards = import_module("support_platform.migrations.0005_audit_chain")
     empty = TransactionTestCase._fixture_teardown
 
     def empty_all(case):
         with connection.schema_editor() as editor:
-            append_only.remove(apps, editor)
+            guards.remove_triggers(apps, editor)
         try:
             empty(case)
         finally:
             with connection.schema_editor() as editor:
-                append_only.add(apps, editor)
+                guards.add_triggers(apps, editor)
         sync_roles(apps)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -52,6 +52,7 @@ def reset_password(user, *, by):
     user.reset_nonce = links.new_nonce()
     user.reset_expires_at = now + settings.PASSWORD_RESET_LIFETIME
     save_next_version(user, *RESET_FIELDS)
+    mail.queue(OutgoingMail.Kind.PASSWORD_RESET, user, to=user.email, nonce=user.reset_nonce)
     audit.record(
         "user.password_reset",
         user,
@@ -59,7 +60,6 @@ def reset_password(user, *, by):
         owner=user,
         changes={"reset_expires_at": (replaced, user.reset_expires_at)},
     )
-    mail.queue(OutgoingMail.Kind.PASSWORD_RESET, user, to=user.email, nonce=user.reset_nonce)
     return user
 
 
@@ -80,6 +80,7 @@ def complete_password_reset(token, password, *, by):
     _clear_reset(user)
     user.end_sessions(timezone.now())
     save_next_version(user, "password", "session_version", *RESET_FIELDS)
+    mail.queue(OutgoingMail.Kind.PASSWORD_CHANGED, user, to=user.email)
     audit.record(
         "user.password_changed",
         user,
@@ -87,7 +88,6 @@ def complete_password_reset(token, password, *, by):
         owner=user,
         changes={"session_version": (user.session_version - 1, user.session_version)},
     )
-    mail.queue(OutgoingMail.Kind.PASSWORD_CHANGED, user, to=user.email)
     return user
 
 
@@ -196,14 +196,15 @@ def set_status(user, status, *, by, deployments="leave"):
     treated = _treat_deployments(user, deployments) if not user.is_active else {}
     if treated:
         changes["deployments"] = audit.diff_of_rows(treated)
+    moved = Counter(after for _, after in treated.values())
+    counts = {
+        "sessions_revoked": revoked,
+        "deployments_paused": moved["paused"],
+        "deployments_stopped": moved["stopped"],
+    }
     if changes:
         audit.record(action or "user.deployments_treated", user, by=by, owner=user, changes=changes)
-    counts = Counter(after for _, after in treated.values())
-    return user, {
-        "sessions_revoked": revoked,
-        "deployments_paused": counts["paused"],
-        "deployments_stopped": counts["stopped"],
-    }
+    return user, counts
 
 
 def _treat_deployments(user, treatment):

@@ -54,8 +54,14 @@ def create_trader(email, broker, *, by, **names):
     :raises OperationRefused: ``email_taken``
     """
     user = _create(email, None, broker=broker, **names)
-    audit.record("user.created", user, by=by, owner=user, changes={"email": (None, user.email)})
+    record_new_trader(user, by=by)
     return user
+
+
+@transaction.atomic
+def record_new_trader(user, *, by):
+    """The event alone, for an import: it makes the trader first, and tells of all that it made at its end."""
+    audit.record("user.created", user, by=by, owner=user, changes={"email": (None, user.email)})
 
 
 @transaction.atomic

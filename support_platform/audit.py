@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from django.db import transaction
 
+from . import audit_chain
 from .decimals import format_decimal
 from .instants import format_instant
 from .models import AuditEvent
@@ -33,44 +34,47 @@ class Actor:
 
 def record(action, subject, *, by, changes, owner=None, broker_id=None):
     """
-    Write one event.
+    Write one event, as the last thing the operation does: from here to the end of the transaction every other change
+    of the same broker waits, and a row locked after this could deadlock.
 
     `changes` maps a field to (before, after); `owner` is the account the subject belongs to, and gives the event
     its trader and its broker. Fails, and with it the change, outside a transaction.
     """
-    if not transaction.get_connection().in_atomic_block:
-        raise RuntimeError(f"{action} is recorded outside a transaction; the change could be kept without it.")
-    return AuditEvent.objects.create(
-        actor=by.name,
-        actor_id=by.id,
-        broker=owner.broker_id if owner else broker_id,
+    return _write(
+        by,
         action=action,
+        broker=owner.broker_id if owner else broker_id,
         subject_type=subject._meta.model_name,
         subject_id=subject.pk,
         user=owner.pk if owner else None,
         changes={field: [_plain(before), _plain(after)] for field, (before, after) in changes.items()},
-        reason=by.reason,
-        request_id=by.request_id,
-        source=by.source,
-        ip=by.ip,
     )
 
 
 @transaction.atomic
 def record_refused_attempt(attempted, subject_type, subject_id, *, by):
     """Someone tried to change an account that is not theirs to change. Nothing happened, and that is on record."""
-    return AuditEvent.objects.create(
-        actor=by.name,
-        actor_id=by.id,
-        broker=by.broker_id,
+    return _write(
+        by,
         action=f"{subject_type}.attempt_refused",
+        broker=by.broker_id,
         subject_type=subject_type,
         subject_id=subject_id,
         changes={"attempted": [None, attempted]},
+    )
+
+
+def _write(by, **told):
+    if not transaction.get_connection().in_atomic_block:
+        raise RuntimeError(f"{told['action']} is recorded outside a transaction; the change could be kept without it.")
+    return audit_chain.append(
+        actor=by.name,
+        actor_id=by.id,
         reason=by.reason,
         request_id=by.request_id,
         source=by.source,
         ip=by.ip,
+        **told,
     )
 
 

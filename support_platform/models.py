@@ -50,6 +50,10 @@ class AuditEvent(models.Model):
     request_id = models.CharField(max_length=64, blank=True)
     source = models.CharField(max_length=8, choices=Source)
     ip = models.GenericIPAddressField(null=True)
+    # Its place in the chain of its broker (audit_chain.py).
+    chain = models.BigIntegerField()
+    sequence = models.BigIntegerField()
+    seal = models.CharField(max_length=64)
 
     objects = AuditEventQuerySet.as_manager()
 
@@ -68,6 +72,7 @@ class AuditEvent(models.Model):
             models.CheckConstraint(
                 condition=models.Q(source__in=["api", "console", "command"]), name="audit_source_known"
             ),
+            models.UniqueConstraint(fields=["chain", "sequence"], name="audit_chain_sequence"),
         ]
 
     def __str__(self):
@@ -96,3 +101,22 @@ class IdempotencyRecord(models.Model):
 
     def __str__(self):
         return f"{self.scope[:8]} {self.status}"
+
+
+class AuditChain(models.Model):
+    """
+    The end of one chain of audit events: how many it has and the seal of the last.
+
+    Its lock is what puts the events of a chain in order. The database refuses to delete it or to count it down
+    (migration 0005).
+    """
+
+    chain = models.BigIntegerField(primary_key=True)
+    length = models.BigIntegerField(default=0)
+    seal = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self):
+        return f"chain {self.chain} of {self.length} events"

@@ -50,6 +50,9 @@ def _local_secret():
 
 
 SECRET_KEY = env.str("SECRET_KEY", "") or _local_secret()
+# What seals the audit trail, and what sealed it before (docs/decisions/0008-audit-chain.md).
+AUDIT_KEY = env.str("AUDIT_KEY", "") or SECRET_KEY
+AUDIT_KEY_FALLBACKS = env.list("AUDIT_KEY_FALLBACKS", default=[])
 DEBUG = env.bool("DEBUG", False)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 

@@ -5,7 +5,6 @@ from urllib.parse import quote
 
 from django.conf import settings
 from django.core.management.base import CommandError
-from django.db import transaction
 from django.utils import timezone
 
 from accounts.commands import record_refused_attempt
@@ -53,16 +52,14 @@ class ImportCommand(ActingCommand):
         email = email_address(trader, "--trader")
         self.check_broker(broker, email)
         source = text_value(source if source is not None else path.name, SOURCE_LENGTH, "--source")
-        arguments = {"email": email, "broker": broker, "source": source, "skip_bad": skip_bad} | self.own(options)
-        outcome, rejected, refusal = None, None, None
+        arguments = {"email": email, "broker": broker, "source": source} | self.own(options)
+        outcome, rejected, refusal = None, path.with_suffix(".rejected.csv"), None
         try:
             csv_file = self.open(path, source)
-            with self.progress(f"Importing {path.name}", csv_file.size) as advance, transaction.atomic():
+            if skip_bad:
+                arguments["set_aside"] = lambda faults: imports.write_rejected(csv_file, faults, rejected)
+            with self.progress(f"Importing {path.name}", csv_file.size) as advance:
                 outcome = self.operate(_watched(csv_file, advance), by=self.by, **arguments)
-                if outcome.faults:
-                    # Inside the transaction: if it cannot be written, nothing is imported.
-                    rejected = path.with_suffix(".rejected.csv")
-                    imports.write_rejected(csv_file, outcome.faults, rejected)
         except imports.Unreadable as error:
             raise CommandError(str(error)) from error
         except OutOfReach:
@@ -81,7 +78,7 @@ class ImportCommand(ActingCommand):
             "rounded": outcome.rounded,
             "strategies_created": outcome.strategies_created,
             "deployments_created": outcome.deployments_created,
-            "rejected_file": rejected and str(rejected),
+            "rejected_file": str(rejected) if outcome.faults and skip_bad else None,
             "errors": [
                 {"line": line, "field": name, "error": text}
                 for line, faults in outcome.faults.items()

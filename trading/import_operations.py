@@ -19,7 +19,7 @@ from support_platform import audit
 from support_platform.decimals import MAX_DIGITS, check_fits, format_decimal
 from support_platform.exceptions import InvalidChange, OutOfReach
 from support_platform.instants import format_instant
-from support_platform.locking import lock
+from support_platform.locking import lock, refused_if_taken
 
 from .models import Deployment, Order, Strategy, Trade
 
@@ -56,7 +56,7 @@ class RowsRefused(Exception):
 
 
 @transaction.atomic
-def import_trades(rows, *, by, email, broker, source, capital, mode=Deployment.Mode.LIVE, skip_bad=False):
+def import_trades(rows, *, by, email, broker, source, capital, mode=Deployment.Mode.LIVE, set_aside=None):
     """
     Bring in the trades of one trader; `rows` are imports.Row, each with an `external_id` among its values.
 
@@ -64,12 +64,13 @@ def import_trades(rows, *, by, email, broker, source, capital, mode=Deployment.M
     Makes the broker, the trader, the strategies (found by exact name among the kept ones) and one deployment per
     strategy in this mode where missing. `capital` is the account's starting capital, shared over the deployments
     that are made. A trade that is there already is left alone; a good row that says otherwise is a bad row.
+    `set_aside` takes the faults of the bad rows, as Outcome has them, and keeps them; if it cannot, nothing is kept.
 
     :raises OutOfReach: if the address is that of staff or of another broker's trader
     :raises InvalidChange: if the capital cannot be shared
-    :raises RowsRefused: for bad rows, without `skip_bad`
+    :raises RowsRefused: for bad rows, without `set_aside`
     """
-    user = _find_or_create_trader(email, broker, by)
+    user, is_new = _find_or_add_trader(email, broker, by)
     intake = _Intake(Trade.objects.select_related("strategy"), user, "external_id")
     homes = _Homes(user, mode)
     for batch in _batches(rows):
@@ -80,11 +81,11 @@ def import_trades(rows, *, by, email, broker, source, capital, mode=Deployment.M
             trades.append(Trade(user=user, strategy=strategy, deployment=deployment, **values))
         Trade.objects.bulk_create(trades, batch_size=BATCH)
     homes.settle(capital)
-    return _finish("trades.imported", intake, homes, by, source, skip_bad)
+    return _finish("trades.imported", intake, homes, is_new, by, source, set_aside)
 
 
 @transaction.atomic
-def import_orders(rows, *, by, email, broker, source, strategy=None, skip_bad=False):
+def import_orders(rows, *, by, email, broker, source, strategy=None, set_aside=None):
     """
     Bring in the orders of one trader; `rows` are imports.Row.
 
@@ -92,9 +93,9 @@ def import_orders(rows, *, by, email, broker, source, strategy=None, skip_bad=Fa
     that name, made with one deployment where missing, or to none.
 
     :raises OutOfReach: if the address is that of staff or of another broker's trader
-    :raises RowsRefused: for bad rows, without `skip_bad`
+    :raises RowsRefused: for bad rows, without `set_aside` (as in import_trades)
     """
-    user = _find_or_create_trader(email, broker, by)
+    user, is_new = _find_or_add_trader(email, broker, by)
     intake = _Intake(Order.objects.all(), user, "order_id")
     homes = _Homes(user)
     for batch in _batches(rows):
@@ -112,18 +113,20 @@ def import_orders(rows, *, by, email, broker, source, strategy=None, skip_bad=Fa
             orders.append(order)
         Order.objects.bulk_create(orders, batch_size=BATCH)
     homes.settle()
-    return _finish("orders.imported", intake, homes, by, source, skip_bad)
+    return _finish("orders.imported", intake, homes, is_new, by, source, set_aside)
 
 
-def _find_or_create_trader(email, broker_name, by):
+def _find_or_add_trader(email, broker_name, by):
+    """(the trader, whether it is new). A new one is on record only with the import: what is recorded blocks others."""
     broker = Broker.objects.filter(name__iexact=broker_name).first()
     broker = broker or staff_operations.create_broker(broker_name, by=by)
     user = User.objects.filter(email=User.objects.normalize_email(email)).first()
     if user is None:
-        return staff_operations.create_trader(email, broker, by=by)
+        with refused_if_taken("email_taken", f"There is an account with the address {email} already."):
+            return User.objects.create_user(email, broker=broker), True
     if user.is_staff or user.is_superuser or user.broker_id != broker.pk:
         raise OutOfReach(f"{user.email} is another account's address, not that of a trader of {broker.name}.")
-    return lock(user)
+    return lock(user), False
 
 
 def _batches(rows):
@@ -275,17 +278,21 @@ def _shares(capital, count):
     return shares
 
 
-def _finish(action, intake, homes, by, source, skip_bad):
+def _finish(action, intake, homes, is_new, by, source, set_aside):
     """Refuse, or record what was done. Where nothing was, nothing is kept: not even a trader made on the way."""
     outcome = intake.outcome
     outcome.strategies_created = homes.strategies_created
     outcome.deployments_created = len(homes.made)
-    if outcome.faults and not skip_bad:
+    if outcome.faults and not set_aside:
         outcome.imported = outcome.rounded = outcome.strategies_created = outcome.deployments_created = 0
         raise RowsRefused(outcome)
+    if outcome.faults:
+        set_aside(outcome.faults)
     if not outcome.imported:
         transaction.set_rollback(True)
         return outcome
+    if is_new:
+        staff_operations.record_new_trader(outcome.user, by=by)
     counts = ("imported", "already_there", "rejected", "rounded", "strategies_created", "deployments_created")
     audit.record(
         action,

@@ -137,10 +137,11 @@ def stop_deployments(user, *, by):
     """
     user = lock(user)
     moved = deployments.treat_deployments(user, "stop")
+    stopped = list(Deployment.objects.filter(pk__in=moved).order_by("id"))
     if moved:
         changes = deployments.as_changes(moved)
         audit.record("user.deployments_stopped", user, by=by, owner=user, changes=changes)
-    return list(Deployment.objects.filter(pk__in=moved).order_by("id"))
+    return stopped
 
 
 @transaction.atomic
@@ -167,8 +168,9 @@ def correct_trade(trade, *, by, now=None, **values):
         return trade, {"before": before, "after": before}
     trade.is_corrected = True
     _apply(trade, changes, "is_corrected")
+    after = figures(deployment)
     audit.record("trade.corrected", trade, by=by, owner=trade.user, changes=changes)
-    return trade, {"before": before, "after": figures(deployment)}
+    return trade, {"before": before, "after": after}
 
 
 def _check_correction(trade, values, now):

@@ -149,11 +149,12 @@ class ConsoleLoginView(LoginView):
     @transaction.atomic
     def _log_in(self, form):
         user = form.get_user()
+        response = super().form_valid(form)
         # The session is not named: its key is a secret.
         changes = {"session": (None, "console")}
         by = actor_of(self.request, user=user)
         audit.record("user.logged_in", user, by=by, changes=changes, broker_id=user.broker_id)
-        return super().form_valid(form)
+        return response
 
 
 class OwnPasswordView(PasswordChangeView):

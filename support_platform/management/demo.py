@@ -68,10 +68,6 @@ def plant(*, traders, trades, seed, password, now, by, advance=lambda done: None
     :returns: how many rows of each kind were made
     """
     brokers = {name: _find_or_create_broker(name, by) for name in BROKERS}
-    for email, (role, broker) in STAFF.items():
-        staff_operations.create_staff(
-            email, password, role, by=by, broker=brokers.get(broker), is_superuser=role is None
-        )
     counts = {"traders": traders, "strategies": 0, "deployments": 0, "trades": 0, "orders": 0, "scanners": 0}
     elsewhere = max(traders // 6, min(traders - 1, 1))
     for index in range(traders):
@@ -81,6 +77,11 @@ def plant(*, traders, trades, seed, password, now, by, advance=lambda done: None
         for kind, rows in made.make(trades).items():
             counts[kind] += rows
         advance(index + 1)
+    # Last, for what is recorded of those without a broker makes every such login wait until this is over.
+    for email, (role, broker) in STAFF.items():
+        staff_operations.create_staff(
+            email, password, role, by=by, broker=brokers.get(broker), is_superuser=role is None
+        )
     audit.record(
         "demo.seeded",
         brokers["Demo"],

@@ -42,14 +42,14 @@ SQLITE_REVERSE = [f"DROP TRIGGER {TABLE}_no_{verb}" for verb in ("update", "dele
 
 
 def add(apps, schema_editor):
-    _run(schema_editor, POSTGRESQL, SQLITE)
+    run(schema_editor, POSTGRESQL, SQLITE)
 
 
 def remove(apps, schema_editor):
-    _run(schema_editor, POSTGRESQL_REVERSE, SQLITE_REVERSE)
+    run(schema_editor, POSTGRESQL_REVERSE, SQLITE_REVERSE)
 
 
-def _run(schema_editor, postgresql, sqlite):
+def run(schema_editor, postgresql, sqlite):
     vendor = schema_editor.connection.vendor
     statements = {"postgresql": postgresql, "sqlite": sqlite}.get(vendor)
     if statements is None:

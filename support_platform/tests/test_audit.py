@@ -10,7 +10,7 @@ from django.db import DatabaseError, OperationalError, connection, transaction
 
 from accounts.tests.factories import StaffFactory
 from conftest import Api
-from support_platform import audit
+from support_platform import audit, audit_chain
 from support_platform.audit import Actor
 from support_platform.models import AuditEvent
 from support_platform.permissions import ROLES
@@ -34,7 +34,7 @@ def write(owner, **values):
         "changes": {"phone": [None, "+4915112345678"]},
         "source": "console",
     }
-    return AuditEvent.objects.create(**given | values)
+    return audit_chain.append(**given | values)
 
 
 # --- append-only ------------------------------------------------------------------------------------------
@@ -51,7 +51,7 @@ def write(owner, **values):
         pytest.param(lambda event: AuditEvent.objects.all()._raw_delete("default"), id="raw delete"),
         pytest.param(
             lambda event: AuditEvent.objects.bulk_create(
-                [AuditEvent(pk=event.pk, actor="x", action="x", subject_type="x", source="api")],
+                [AuditEvent(pk=event.pk, actor="x", action="x", subject_type="x", source="api", chain=9, sequence=9)],
                 update_conflicts=True,
                 unique_fields=["id"],
                 update_fields=["actor"],
@@ -77,7 +77,7 @@ if connection.vendor == "postgresql":
         f"MERGE INTO {TABLE} a USING (SELECT 1) b ON true WHEN MATCHED THEN DELETE",
     ]
 else:
-    COLUMNS = "id, at, actor, action, subject_type, changes, reason, request_id, source"
+    COLUMNS = "id, at, actor, action, subject_type, changes, reason, request_id, source, chain, sequence, seal"
     STATEMENTS += [
         f"{verb} INTO {TABLE} ({COLUMNS}) SELECT {COLUMNS.replace('actor', 'source')} FROM {TABLE}"
         for verb in ("REPLACE", "INSERT OR REPLACE")

@@ -4,6 +4,7 @@ import pytest
 
 from accounts import operations
 from accounts.models import User
+from support_platform import audit_chain
 from support_platform.audit import Actor
 from support_platform.models import AuditEvent
 from support_platform.tests.console import COLLEAGUE, Console, address, text_of
@@ -82,7 +83,7 @@ def test_finds_by_action_actor_and_request(supervisor, event):
 
 def test_a_stored_script_in_a_change_is_escaped(supervisor, trader):
     script = "<script>alert(1)</script>"
-    AuditEvent.objects.create(
+    audit_chain.append(
         actor=script,
         broker=trader.broker_id,
         action="user.named",

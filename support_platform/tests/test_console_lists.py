@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from accounts.models import ApiSession, Broker, OutgoingMail, StaffAccount, User
 from accounts.tests.factories import StaffFactory, TraderFactory
+from support_platform import audit_chain
 from support_platform.console.lists import CappedPaginator
 from support_platform.models import AuditEvent
 from support_platform.tests.console import Console, address, text_of
@@ -158,7 +159,7 @@ def test_a_list_takes_as_many_queries_for_100_rows_as_for_20(model, superuser, b
             trader = TraderFactory(broker=broker)
             rows_of(trader)
             StaffFactory(broker=broker, role="Agent")
-            AuditEvent.objects.create(actor="a", action="user.seen", subject_type="user", source="api")
+            audit_chain.append(actor="a", action="user.seen", subject_type="user", source="api")
 
     def queries():
         with CaptureQueriesContext(connection) as captured:
