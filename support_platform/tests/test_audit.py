@@ -20,6 +20,7 @@ TABLE = AuditEvent._meta.db_table
 INSTANT = datetime(2026, 5, 1, 10, 30, tzinfo=UTC)
 
 
+@transaction.atomic
 def write(owner, **values):
     """One event as an operation would leave it, with `values` over the defaults."""
     given = {

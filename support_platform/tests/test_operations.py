@@ -1,4 +1,4 @@
-"""The bones of every operation: `by` is named by the caller, and all of it is one transaction."""
+"""The bones of every operation: `by` is named by the caller, it is one transaction, and its event comes last in it."""
 
 import ast
 import re
@@ -53,7 +53,7 @@ def test_is_named_verb_first_or_explains_itself(operation):
 
 
 # What is made new has nothing to lock; a login writes only a row of its own.
-LOCKS_NOTHING = {"create_broker", "create_trader", "create_staff", "log_in"}
+LOCKS_NOTHING = {"create_broker", "create_trader", "record_new_trader", "create_staff", "log_in"}
 # These find or make their trader in a function of their own, which locks it.
 LOCKS_ELSEWHERE = {"import_trades", "import_orders"}
 
@@ -69,3 +69,41 @@ def test_locks_what_it_changes_before_it_looks_at_it(operation):
         for call in calls
     )
     assert is_locked or operation.name in LOCKS_NOTHING | LOCKS_ELSEWHERE
+
+
+# --- recorded last ----------------------------------------------------------------------------------------
+def find_recorders():
+    """Every function that records an event, as (what holds the rest of its transaction, the recording call)."""
+    for app in APPS:
+        for path in sorted((ROOT / app).rglob("*.py")):
+            if {"tests", "migrations"} & {*path.relative_to(ROOT).parts}:
+                continue
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.FunctionDef):
+                    blocks = [block for block in ast.walk(node) if isinstance(block, ast.With)]
+                    opened = [b for b in blocks if any(is_atomic(item.context_expr) for item in b.items)]
+                    for call in calls_of("audit.record", node):
+                        around = [b for b in opened if call in ast.walk(b)]
+                        yield pytest.param(around[-1] if around else node, call, id=f"{app}.{path.stem}.{node.name}")
+
+
+def calls_of(name, node):
+    return [part for part in ast.walk(node) if isinstance(part, ast.Call) and ast.unparse(part.func) == name]
+
+
+RECORDERS = list(find_recorders())
+
+
+def test_there_are_recorders_to_look_at():
+    assert len(RECORDERS) >= 20
+
+
+@pytest.mark.parametrize(("transaction", "recorded"), RECORDERS)
+def test_nothing_is_called_after_recording(transaction, recorded):
+    """The event takes the lock that every other change of the broker waits for: last of all locks, and shortly."""
+    later = [
+        ast.unparse(part)
+        for part in ast.walk(transaction)
+        if isinstance(part, ast.Call) and part.lineno > recorded.end_lineno
+    ]
+    assert later == []
