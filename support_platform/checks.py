@@ -1,7 +1,7 @@
 """System checks of our own: what must not start, or not start like this."""
 
 from django.conf import settings
-from django.core.checks import Error, Tags, register
+from django.core.checks import Error, Tags, Warning, register
 
 from .throttling import parse_rate
 
@@ -15,6 +15,21 @@ def counters_are_shared(app_configs, **kwargs):
                 f"{settings.WORKERS} worker processes would each count the rate limits for themselves.",
                 hint="Set REDIS_URL, or run one worker (WEB_CONCURRENCY=1) with several threads.",
                 id="support_platform.E001",
+            )
+        ]
+    return []
+
+
+@register(Tags.security, deploy=True)
+def the_audit_trail_has_a_key_of_its_own(app_configs, **kwargs):
+    """Sealed by SECRET_KEY, the trail could be forged by whoever learns that key, and outlives no change of it."""
+    if settings.AUDIT_KEY == settings.SECRET_KEY:
+        return [
+            Warning(
+                "The audit trail is sealed by SECRET_KEY.",
+                hint="Set AUDIT_KEY to a random text of its own; name SECRET_KEY in AUDIT_KEY_FALLBACKS if it sealed "
+                "events already.",
+                id="support_platform.W001",
             )
         ]
     return []

@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 OURS = ("ENVIRONMENT", "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "ALLOWED_HOSTS", "PUBLIC_URL", "EMAIL_URL", "DEBUG")
+OURS += ("AUDIT_KEY", "AUDIT_KEY_FALLBACKS")
 PRODUCTION = {
     "ENVIRONMENT": "production",
     "SECRET_KEY": "k8-Vq2" * 12,
@@ -100,10 +101,24 @@ def test_production_misses_each_by_name(complaint, name, value):
 
 
 def test_production_is_clean_in_djangos_own_eyes(check):
-    done = check("--deploy", "--fail-level", "WARNING", **PRODUCTION)
+    done = check("--deploy", "--fail-level", "WARNING", **PRODUCTION, AUDIT_KEY="t7-Rw4" * 12)
 
     assert done.returncode == 0, done.stderr
     assert "no issues" in done.stdout
+
+
+def test_production_is_asked_for_a_key_of_the_audit_trails_own(check):
+    done = check("--deploy", "--fail-level", "WARNING", **PRODUCTION)
+
+    assert done.returncode != 0
+    assert "support_platform.W001" in done.stderr
+
+
+def test_the_audit_trails_keys(values):
+    names = ("AUDIT_KEY", "AUDIT_KEY_FALLBACKS")
+
+    assert values(*names, **PRODUCTION) == [PRODUCTION["SECRET_KEY"], []]
+    assert values(*names, AUDIT_KEY="new", AUDIT_KEY_FALLBACKS="old,older") == ["new", ["old", "older"]]
 
 
 def test_production_is_closed(values):
