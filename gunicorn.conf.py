@@ -24,8 +24,9 @@ def when_ready(server):
 
 def post_worker_init(worker):
     """
-    Errors that gunicorn itself answers are problems too. And each worker tries again what a mail server refused; a
-    mail is claimed in the database, so it goes once.
+    Errors that gunicorn itself answers are problems too. And each worker has a courier, so that no request waits for
+    a mail server; a mail is claimed in the database, so it goes once. Started here, after the fork: threads do not
+    survive one.
     """
     from django.conf import settings
 
@@ -34,5 +35,12 @@ def post_worker_init(worker):
     server.answer_with_problems()
     if settings.MAIL_RETRY_IN_SERVER:
         from accounts import mail
+        from support_platform.management.purge import purge
 
-        mail.start_courier()
+        worker.courier = mail.start_courier(housework=purge)
+
+
+def worker_exit(server, worker):
+    """The requests are answered; a mail in hand may finish, within two seconds."""
+    if hasattr(worker, "courier"):
+        worker.courier.stop()

@@ -306,8 +306,10 @@ class ApiSessionAdmin(OperationAdmin):
 
 @admin.register(OutgoingMail)
 class OutgoingMailAdmin(OperationAdmin):
-    superuser_only = True
-    list_display = ("created_at", "kind", "to", "state", "attempts", "sent_at", "last_error")
+    """Whether a trader's mail left, for whoever sees the trader."""
+
+    list_display = ("created_at", "user", "kind", "sent_to", "state", "attempts", "sent_at", "last_error")
+    list_select_related = ("user",)
     list_filter = (
         lists.choice_filter(
             "state",
@@ -319,23 +321,32 @@ class OutgoingMailAdmin(OperationAdmin):
         ),
         lists.value_filter("kind", OutgoingMail.Kind.values),
         lists.period_filter("created_at", "created"),
+        lists.row_filter("user"),
     )
     ordering = ("-id",)
-    search_fields = ("to",)
-    search_help_text = "A part of the address it goes to."
+    search_fields = ("user__email",)
+    search_help_text = "A part of the trader's e-mail."
     fields = (
         "id",
         "user",
         "kind",
-        "to",
+        "sent_to",
         "state",
         "created_at",
         "attempts",
         "next_attempt_at",
         "sent_at",
+        "refused_at",
         "dropped_at",
         "last_error",
     )
+
+    def has_view_permission(self, request, obj=None):
+        return request.user.has_perm("accounts.view_user")
+
+    @admin.display(description="to")
+    def sent_to(self, row):
+        return mail.masked(row.to)
 
     def state(self, row):
         return "sent" if row.sent_at else "dropped" if row.dropped_at else "waiting"

@@ -5,14 +5,22 @@ What is sent is made at that moment from the account (templates/mail/): the queu
 reading the database gives no way into an account.
 """
 
+import enum
+import hashlib
 import logging
+import random
+import smtplib
 import threading
+import time
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from email.utils import parseaddr
 
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
+from django.core.exceptions import ImproperlyConfigured
+from django.core.mail import EmailMultiAlternatives, get_connection
+from django.db import Error as DatabaseError
 from django.db import connections, transaction
-from django.db.models import F
 from django.template.loader import render_to_string
 from django.utils import timezone
 
@@ -28,84 +36,233 @@ SUBJECTS = {
     OutgoingMail.Kind.EMAIL_CHANGE_NOTICE: "A change of your e-mail address was requested",
 }
 EMAIL_CHANGED = "Your e-mail address was changed"
-# While one sender holds a mail no other takes it; a sender that died lets go after this.
-CLAIM = timedelta(minutes=2)
-BATCH = 50
+# While one sender holds a mail no other takes it; a sender that died lets go after this. Longer than any send can
+# take (smtp.LONGEST and one more EMAIL_TIMEOUT), with minutes to spare for clocks that differ between machines.
+CLAIM = timedelta(minutes=5)
 COURIER_PAUSE = 15  # seconds
+HOUSEWORK_PAUSE = 3600  # seconds
+
+
+class Outcome(enum.Enum):
+    """What became of one try."""
+
+    SENT = enum.auto()
+    AWAY = enum.auto()  # the mail server takes no mail at all now
+    DEFERRED = enum.auto()  # it does not take this one now (4xx), or we cannot make it
+    REFUSED = enum.auto()  # it says that it never will (5xx)
+    NOTHING = enum.auto()  # another sender has it, or its occasion is gone
+
+
+# The next try comes after as long again as the trouble has lasted, within these bounds.
+PAUSES = {
+    Outcome.AWAY: (timedelta(seconds=15), timedelta(minutes=1)),
+    Outcome.DEFERRED: (timedelta(minutes=1), timedelta(hours=1)),
+    Outcome.REFUSED: (timedelta(minutes=15), timedelta(hours=12)),
+}
+
+# These write where we are: nobody is waited for, and the mail is there when the answer is.
+LOCAL_BACKENDS = {
+    f"django.core.mail.backends.{name}.EmailBackend" for name in ("console", "dummy", "filebased", "locmem")
+}
+
+# The courier of this process, if one was started in it.
+_courier = None
+# The claims of mails that the server took while the database could not note it.
+_taken = []
 
 
 def queue(kind, user, *, to, nonce=""):
     """
     Queue a mail inside the caller's transaction; it leaves when (and only if) that commits.
 
+    In a process with a courier the caller does not wait for the mail server; elsewhere the mail is tried at once.
     Whatever fails after the commit is no failure of the change: the mail waits for the next round.
     """
     mail = OutgoingMail.objects.create(kind=kind, user=user, to=to, nonce=nonce)
-    transaction.on_commit(lambda: deliver(mail.pk), robust=True)
+    transaction.on_commit(lambda: _leave(mail), robust=True)
 
 
-def start_courier(pause=COURIER_PAUSE):
+def _leave(mail):
+    # A courier does not survive the forking of its process: threads do not.
+    if _courier is not None and _courier.is_alive() and settings.EMAIL_BACKEND not in LOCAL_BACKENDS:
+        _courier.woken.set()
+    else:
+        deliver(mail)
+
+
+class Courier(threading.Thread):
     """
-    Try the waiting mails every `pause` seconds, in a daemon thread that outlives any error and holds no database
-    connection while it waits.
+    Sends what waits: at once when `queue` wakes it, and every `pause` seconds what is due again or was left by others.
 
-    :returns: an event; setting it ends the thread
+    It outlives any error and holds no database connection while it waits. Once an hour, when no mail is due, it
+    calls `housework`, a generator function whose every step is short; a new mail interrupts it.
     """
-    stop = threading.Event()
 
-    def rounds():
-        while not stop.wait(pause):
+    def __init__(self, pause, housework):
+        super().__init__(name="mail-courier", daemon=True)
+        self.pause, self.housework = pause, housework
+        self.woken = threading.Event()
+        self.is_ending = False
+        self.next_housework = time.monotonic()
+
+    def run(self):
+        while not self.is_ending:
+            self.woken.clear()
             try:
-                deliver_waiting()
+                self._go_round()
             except Exception as error:
                 # Mostly a database that is away; the next round tries again.
-                logger.error("waiting mails not looked at: %s; next try in %s s", type(error).__name__, pause)
+                logger.error("waiting mails not looked at: %s; next try in %s s", type(error).__name__, self.pause)
             finally:
                 connections.close_all()
+            if not self.is_ending:
+                self.woken.wait(self.pause * _jitter())
 
-    threading.Thread(target=rounds, name="mail-courier", daemon=True).start()
-    return stop
+    def stop(self, patience=2):
+        """End it. The mail in hand has `patience` seconds to finish; given up, it goes again after its claim."""
+        self.is_ending = True
+        self.woken.set()
+        self.join(patience)
+
+    def _go_round(self):
+        while _taken:
+            _note_sent(_taken[0])
+            _taken.pop(0)
+        for _ in deliver_waiting():
+            if self.is_ending:
+                return
+        if time.monotonic() >= self.next_housework:
+            for _ in self.housework():
+                if self.woken.is_set():
+                    return  # the rest when it is idle again
+            self.next_housework = time.monotonic() + HOUSEWORK_PAUSE * _jitter()
 
 
-def deliver_waiting(now=None):
+def start_courier(pause=COURIER_PAUSE, housework=lambda: ()):
+    """Start the one courier of this process."""
+    global _courier
+    _courier = Courier(pause, housework)
+    _courier.start()
+    return _courier
+
+
+def deliver_waiting(until=None):
     """
-    Try every mail that is due.
+    Try the mails that are due, least tried first and of those the newest: what waits long must not delay a new link.
 
-    :returns: (sent, failed)
+    Ends when none is due (at `until`; without it also none that became due meanwhile), or when the server takes no
+    mail at all, which one try is enough to know.
+
+    :returns: the outcomes, one by one while they happen
     """
-    now = now or timezone.now()
-    due = OutgoingMail.objects.filter(sent_at__isnull=True, dropped_at__isnull=True, next_attempt_at__lte=now)
-    outcomes = [deliver(pk) for pk in due.order_by("next_attempt_at").values_list("pk", flat=True)[:BATCH]]
-    return outcomes.count(True), outcomes.count(False)
+    while True:
+        due = OutgoingMail.objects.waiting().filter(next_attempt_at__lte=until or timezone.now())
+        mail = due.order_by("attempts", "-id").first()
+        if mail is None:
+            return
+        outcome = deliver(mail)
+        yield outcome
+        if outcome is Outcome.AWAY:
+            return
 
 
-def deliver(pk):
+def deliver(mail):
     """
     Send one queued mail, unless another sender has it. A mail that fails stays queued; only the database may raise.
 
-    :returns: True if it was sent, False if the server did not take it, None if there was nothing to send
+    The claim is the number of the attempt: who claims later has a higher one, and from then on this sender neither
+    sends nor notes anything.
     """
     now = timezone.now()
-    waiting = OutgoingMail.objects.filter(pk=pk, sent_at__isnull=True, dropped_at__isnull=True)
-    claimed = waiting.filter(next_attempt_at__lte=now).update(next_attempt_at=now + CLAIM, attempts=F("attempts") + 1)
-    if not claimed:
-        return None
-    mail = OutgoingMail.objects.select_related("user__broker").get(pk=pk)
-    context = _context(mail, now)
-    if context is None:
-        waiting.update(dropped_at=now)
-        return None
+    waiting = OutgoingMail.objects.waiting().filter(pk=mail.pk)
+    unclaimed = waiting.filter(attempts=mail.attempts, next_attempt_at__lte=now)
+    if not unclaimed.update(attempts=mail.attempts + 1, next_attempt_at=now + CLAIM):
+        return Outcome.NOTHING
+    claim = waiting.filter(attempts=mail.attempts + 1)
+    mail = claim.select_related("user__broker").get()
     try:
-        message(mail, context).send()
+        context = _context(mail, now)
+        if context is None:
+            claim.update(dropped_at=now)
+            return Outcome.NOTHING
+        built = message(mail, context)
+        with _mail_server() as server:
+            if not claim.exists():
+                return Outcome.NOTHING
+            server.send_messages([built])
+            _note_sent(claim)
+    except DatabaseError:
+        raise
     except Exception as error:
-        # Any library error of the mail server or the network: the mail stays.
-        delay = timedelta(seconds=min(15 * 2 ** min(mail.attempts, 10), 3600))
-        reason = _kind_of(error)
-        waiting.update(next_attempt_at=timezone.now() + delay, last_error=reason)
-        logger.warning("mail %s (%s) not sent: %s; next try in %s", pk, mail.kind, reason, delay)
-        return False
-    waiting.update(sent_at=timezone.now(), last_error="")
-    return True
+        # Any error of the mail server, the network, the templates: the mail stays.
+        return _postpone(mail, claim, error)
+    return Outcome.SENT
+
+
+@contextmanager
+def _mail_server():
+    """An open connection. Once the mail is taken, a failing farewell changes nothing."""
+    server = get_connection()
+    try:
+        server.open()
+        yield server
+    finally:
+        with suppress(Exception):
+            server.close()
+
+
+def _note_sent(claim):
+    try:
+        claim.update(sent_at=timezone.now(), last_error="")
+    except DatabaseError:
+        # The courier notes it later. If the database stays away longer than the claim, the mail goes again.
+        if claim not in _taken:
+            _taken.append(claim)
+        raise
+
+
+def _postpone(mail, claim, error):
+    now = timezone.now()
+    outcome, reason = _verdict(error)
+    values = {"last_error": reason}
+    if outcome is Outcome.AWAY:
+        since = mail.created_at
+    else:
+        since = values["refused_at"] = mail.refused_at or now
+        if now - since >= settings.MAIL_GIVE_UP:
+            claim.update(**values, dropped_at=now)
+            logger.error("mail %s (%s) given up after %s tries: %s", mail.pk, mail.kind, mail.attempts, reason)
+            return outcome
+    shortest, longest = PAUSES[outcome]
+    pause = min(max(now - since, shortest), longest) * _jitter()
+    claim.update(**values, next_attempt_at=now + pause)
+    logger.warning("mail %s (%s) not sent: %s; next try in %.0f s", mail.pk, mail.kind, reason, pause.total_seconds())
+    return outcome
+
+
+def _verdict(error):
+    """
+    What a failed try says of the mail and of the server.
+
+    :returns: (the outcome, the error without its words: a server's can quote the mail, and the mail holds the link)
+    """
+    code = getattr(error, "smtp_code", None)
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        code = max(refusal[0] for refusal in error.recipients.values())
+    is_of_mail = isinstance(error, smtplib.SMTPRecipientsRefused | smtplib.SMTPDataError) and code >= 400
+    if isinstance(error.__context__, TimeoutError):
+        error = error.__context__  # smtplib calls it a disconnection
+    reason = f"{type(error).__name__} {code or getattr(error, 'errno', None) or ''}".strip()
+    if is_of_mail and code != 421:  # with 421 a server takes its leave
+        return (Outcome.REFUSED if code >= 500 else Outcome.DEFERRED), reason
+    if isinstance(error, OSError | ImportError | ImproperlyConfigured):
+        return Outcome.AWAY, reason
+    return Outcome.DEFERRED, reason
+
+
+def _jitter():
+    """A factor that keeps those who failed together from coming back together."""
+    return random.uniform(0.9, 1.1)  # noqa: S311  no secret
 
 
 def message(mail, context):
@@ -116,10 +273,20 @@ def message(mail, context):
         text,
         settings.DEFAULT_FROM_EMAIL,
         [mail.to],
-        headers={"Auto-Submitted": "auto-generated"},  # RFC 3834: keeps out-of-office replies away
+        headers={
+            "Message-ID": message_id(mail),
+            "Auto-Submitted": "auto-generated",  # RFC 3834: keeps out-of-office replies away
+        },
     )
     built.attach_alternative(html, "text/html")
     return built
+
+
+def message_id(mail):
+    """The same at every try: a mail that a server took without our learning of it is a double that receivers drop."""
+    made_of = hashlib.sha256(f"{mail.pk} {mail.created_at.isoformat()} {mail.to}".encode()).hexdigest()
+    domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2] or "localhost"
+    return f"<{made_of[:40]}@{domain}>"
 
 
 def masked(address):
@@ -148,9 +315,3 @@ def _context(mail, now):
             return None
         return context | {"changed": False, "new_email": masked(user.pending_email)}
     return context | {"changed_at": mail.created_at}
-
-
-def _kind_of(error):
-    """An error without its words: a mail server's can quote the mail, and the mail holds the link."""
-    code = getattr(error, "smtp_code", None) or getattr(error, "errno", None)
-    return f"{type(error).__name__} {code}" if code else type(error).__name__

@@ -156,7 +156,11 @@ class StaffAccount(User):
         verbose_name = "staff account"
 
 
-class LiveSessionQuerySet(models.QuerySet):
+class ApiSessionQuerySet(models.QuerySet):
+    def ended_before(self, instant):
+        """What no token can speak for any more, a stolen copy of a refresh token included: that expired before it."""
+        return self.filter(Q(revoked_at__lt=instant) | Q(expires_at__lt=instant))
+
     def live(self, now):
         return self.filter(
             revoked_at__isnull=True,
@@ -188,7 +192,7 @@ class ApiSession(models.Model):
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True)
 
-    objects = LiveSessionQuerySet.as_manager()
+    objects = ApiSessionQuerySet.as_manager()
 
     class Meta:
         default_permissions = ("view",)
@@ -201,12 +205,26 @@ class ApiSession(models.Model):
         return f"{self.kind} session of {self.user_id} from {self.created_at:%Y-%m-%d %H:%M}"
 
 
+class OutgoingMailQuerySet(models.QuerySet):
+    def waiting(self):
+        return self.filter(sent_at__isnull=True, dropped_at__isnull=True)
+
+    def done_before(self, instant):
+        return self.filter(Q(sent_at__lt=instant) | Q(dropped_at__lt=instant))
+
+    def visible_to(self, staff):
+        """The mails to traders whom a staff member may see."""
+        mails = self.filter(user__is_staff=False, user__is_superuser=False)
+        return mails if staff.broker_id is None else mails.filter(user__broker_id=staff.broker_id)
+
+
 class OutgoingMail(models.Model):
     """
-    A mail that is to leave once its transaction has committed; kept until the mail server took it.
+    A mail that is to leave once its transaction has committed; it waits until the mail server takes it.
 
     It holds no text and no link: both are made when it is sent, from the account as it is then. A mail whose
-    occasion is gone by then (a cancelled change, a newer link) is dropped.
+    occasion is gone by then (a cancelled change, a newer link) is dropped, and so is one that the server has refused
+    for MAIL_GIVE_UP since `refused_at`. The newest attempt is the one that may send it.
     """
 
     class Kind(models.TextChoices):
@@ -215,16 +233,19 @@ class OutgoingMail(models.Model):
         EMAIL_CONFIRMATION = "email_confirmation"
         EMAIL_CHANGE_NOTICE = "email_change_notice"
 
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="outgoing_mails")
     kind = models.CharField(max_length=20, choices=Kind)
     to = models.EmailField(max_length=254)
     nonce = models.CharField(max_length=43, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
-    attempts = models.PositiveSmallIntegerField(default=0)
+    attempts = models.PositiveIntegerField(default=0)
     next_attempt_at = models.DateTimeField(default=timezone.now)
     sent_at = models.DateTimeField(null=True)
     dropped_at = models.DateTimeField(null=True)
+    refused_at = models.DateTimeField(null=True)
     last_error = models.CharField(max_length=200, blank=True)
+
+    objects = OutgoingMailQuerySet.as_manager()
 
     class Meta:
         default_permissions = ("view",)
@@ -243,7 +264,7 @@ class OutgoingMail(models.Model):
         ]
         indexes = [
             models.Index(
-                fields=["next_attempt_at"],
+                fields=["attempts", "-id"],
                 condition=Q(sent_at__isnull=True, dropped_at__isnull=True),
                 name="mail_waiting",
             )

@@ -271,10 +271,19 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # the console's forms; /api/ takes MA
 
 # --- mail ---------------------------------------------------------------------------------------------
 vars().update(env.email_url("EMAIL_URL", default=f"filemail:///{VAR_DIR / 'mail'}"))
-EMAIL_TIMEOUT = 5
+if EMAIL_BACKEND == "django.core.mail.backends.smtp.EmailBackend":  # noqa: F821  of EMAIL_URL
+    EMAIL_BACKEND = "accounts.smtp.EmailBackend"
+# Each wait for the mail server. One that takes a mail later than that gets it again: RFC 5321 asks for patience.
+EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT", 10)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "support@localhost")
-# Who tries again what a dead mail server refused: a thread in the server, or (False) `manage.py send_mails`.
+# Who talks to the mail server: a thread in the server, or (False) the request itself and then `manage.py send_mails`.
 MAIL_RETRY_IN_SERVER = env.bool("MAIL_RETRY_IN_SERVER", True)
+# A mail that the server itself refuses is tried for so long; while no server is there, nothing is given up.
+MAIL_GIVE_UP = timedelta(hours=env.int("MAIL_GIVE_UP_HOURS", 72))
+# How long what is over can still be looked at: mails sent or dropped, API sessions ended.
+PURGE_AFTER = timedelta(days=env.int("PURGE_AFTER_DAYS", 30))
+if PURGE_AFTER.days < 0:
+    raise ImproperlyConfigured("PURGE_AFTER_DAYS is negative; it would remove what is still in use.")
 
 # --- the rest -----------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-us"

@@ -1,7 +1,6 @@
 """The mail queue: nothing lost, nothing sent twice, nothing secret kept."""
 
 import smtplib
-import threading
 from datetime import timedelta
 
 import pytest
@@ -12,6 +11,7 @@ from django.test import TestCase
 from django.utils import timezone
 
 from accounts import mail, operations
+from accounts.mail import Outcome
 from accounts.models import OutgoingMail
 from accounts.tests.browser import Browser, link_in, mails_to
 from accounts.tests.factories import BrokerFactory, TraderFactory
@@ -62,6 +62,10 @@ def queue_reset(trader):
     return OutgoingMail.objects.latest("id")
 
 
+def queue_notice(trader):
+    return OutgoingMail.objects.create(kind="password_changed", user=trader, to=trader.email)
+
+
 def make_due():
     OutgoingMail.objects.update(next_attempt_at=timezone.now())
 
@@ -74,31 +78,106 @@ def test_with_a_dead_server_the_answer_is_202_and_the_mail_is_sent_once_later(ag
     assert answer.status_code == 202
     [waiting] = OutgoingMail.objects.all()
     assert (waiting.sent_at, waiting.attempts, waiting.last_error) == (None, 1, "ConnectionRefusedError 111")
-    assert waiting.next_attempt_at > timezone.now() + timedelta(seconds=20)
+    assert waiting.next_attempt_at > timezone.now()
     through(LOCMEM)
-    assert mail.deliver_waiting() == (0, 0)  # not due yet
+    assert list(mail.deliver_waiting()) == []  # not due yet
     make_due()
-    assert mail.deliver_waiting() == (1, 0)
+    assert list(mail.deliver_waiting()) == [Outcome.SENT]
     make_due()
-    assert mail.deliver_waiting() == (0, 0)
+    assert list(mail.deliver_waiting()) == []
     [sent] = outgoing.outbox
     assert Browser().open(link_in(sent)).status_code == 200
     waiting.refresh_from_db()
     assert waiting.sent_at is not None and waiting.last_error == ""
 
 
-def test_the_pause_between_tries_grows_to_an_hour(trader, through):
-    through(DeadServer)
-    waiting = queue_reset(trader)
-    pauses = []
-    for _ in range(12):
-        make_due()
-        assert mail.deliver(waiting.pk) is False
-        waiting.refresh_from_db()
-        pauses.append(round((waiting.next_attempt_at - timezone.now()).total_seconds()))
+def refusing(code):
+    class Refusing(BaseEmailBackend):
+        def send_messages(self, messages):
+            [address] = messages[0].to
+            raise smtplib.SMTPRecipientsRefused({address: (code, b"no")})
 
-    assert pauses[:3] == [30, 60, 120]
-    assert pauses[-1] == 3600
+    return Refusing
+
+
+class Deferring(refusing(450)):
+    pass
+
+
+class Refusing(refusing(550)):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("server", "age", "pause"),
+    [
+        (DeadServer, {}, 15),
+        (DeadServer, {"seconds": 40}, 40),
+        (DeadServer, {"days": 9}, 60),
+        (Deferring, {}, 60),
+        (Deferring, {"minutes": 20}, 1200),
+        (Deferring, {"days": 2}, 3600),
+        (Refusing, {}, 900),
+        (Refusing, {"hours": 5}, 5 * 3600),
+        (Refusing, {"days": 2}, 12 * 3600),
+    ],
+)
+def test_the_pause_between_tries_is_as_long_again_as_the_trouble_within_bounds(trader, through, server, age, pause):
+    through(server)
+    waiting = queue_reset(trader)
+    since = timezone.now() - timedelta(**age)
+    OutgoingMail.objects.update(created_at=since, refused_at=since if age else None)
+
+    mail.deliver(waiting)
+
+    waiting.refresh_from_db()
+    assert pause * 0.9 - 5 <= (waiting.next_attempt_at - timezone.now()).total_seconds() <= pause * 1.1 + 5
+    assert waiting.dropped_at is None
+
+
+def test_a_mail_that_the_server_refuses_for_three_days_is_given_up(trader, through, caplog):
+    through(Refusing)
+    waiting = queue_notice(trader)
+    refused_at = timezone.now() - timedelta(hours=72)
+    OutgoingMail.objects.update(refused_at=refused_at, attempts=11)
+    waiting.refresh_from_db()
+
+    assert mail.deliver(waiting) is Outcome.REFUSED
+
+    waiting.refresh_from_db()
+    assert (waiting.attempts, waiting.last_error) == (12, "SMTPRecipientsRefused 550")
+    assert waiting.dropped_at is not None and waiting.sent_at is None and waiting.refused_at == refused_at
+    assert f"mail {waiting.pk} (password_changed) given up after 12 tries: SMTPRecipientsRefused 550" in caplog.text
+    assert trader.email not in caplog.text
+
+
+def test_while_no_server_is_there_nothing_is_given_up_however_long(trader, through):
+    through(DeadServer)
+    waiting = queue_notice(trader)
+    OutgoingMail.objects.update(created_at=timezone.now() - timedelta(days=90), attempts=40_000)
+    waiting.refresh_from_db()
+
+    assert mail.deliver(waiting) is Outcome.AWAY
+
+    waiting.refresh_from_db()
+    assert (waiting.attempts, waiting.dropped_at) == (40_001, None)
+
+
+def test_a_mail_that_cannot_be_made_waits_and_holds_no_other_up(trader, through, monkeypatch):
+    through(LOCMEM)
+    queue_notice(trader), queue_notice(trader)
+    make, made = mail.message, []
+
+    def fail_once(row, context):
+        made.append(row.pk)
+        if len(made) == 1:
+            raise KeyError(f"of {trader.email}")
+        return make(row, context)
+
+    monkeypatch.setattr(mail, "message", fail_once)
+
+    assert list(mail.deliver_waiting()) == [Outcome.DEFERRED, Outcome.SENT]
+    assert OutgoingMail.objects.get(sent_at=None).last_error == "KeyError"
 
 
 def test_what_a_server_says_is_not_kept_since_it_can_quote_the_link(agent, trader, through, caplog):
@@ -118,7 +197,7 @@ def test_a_superseded_reset_mail_is_dropped(agent, trader, through):
     agent.post(f"users/{trader.pk}/password-reset/")
     make_due()
 
-    assert mail.deliver_waiting() == (0, 0)
+    assert list(mail.deliver_waiting()) == [Outcome.NOTHING]
 
     assert len(outgoing.outbox) == 1
     first, second = OutgoingMail.objects.order_by("id")
@@ -136,7 +215,7 @@ def test_a_mail_whose_link_is_dead_by_now_is_dropped(trader, end):
     else:
         type(trader).objects.filter(pk=trader.pk).update(reset_expires_at=timezone.now())
 
-    assert mail.deliver(waiting.pk) is None
+    assert mail.deliver(waiting) is Outcome.NOTHING
 
     waiting.refresh_from_db()
     assert waiting.dropped_at is not None
@@ -147,14 +226,14 @@ def test_a_sender_that_dies_lets_go_after_a_while(trader, through):
     waiting = queue_reset(trader)
     through(DyingSender)
     with pytest.raises(SystemExit):
-        mail.deliver(waiting.pk)
+        mail.deliver(waiting)
     through(LOCMEM)
 
-    assert mail.deliver_waiting() == (0, 0)
+    assert list(mail.deliver_waiting()) == []
     waiting.refresh_from_db()
     assert timedelta(0) < waiting.next_attempt_at - timezone.now() <= mail.CLAIM
     make_due()
-    assert mail.deliver_waiting() == (1, 0)
+    assert list(mail.deliver_waiting()) == [Outcome.SENT]
     assert len(outgoing.outbox) == 1
 
 
@@ -163,15 +242,16 @@ def test_of_many_senders_one_sends(race, trader, through):
     waiting = queue_reset(trader)
     through(LOCMEM)
     make_due()
+    waiting.refresh_from_db()
 
-    results = race(*[lambda: mail.deliver(waiting.pk)] * 8)
+    results = race(*[lambda: mail.deliver(waiting)] * 8)
 
-    assert sorted(results, key=str) == [None] * 7 + [True]
+    assert sorted(results, key=str) == [Outcome.NOTHING] * 7 + [Outcome.SENT]
     assert len(outgoing.outbox) == 1
 
 
 def test_the_database_failing_after_the_commit_is_no_failure_of_the_change(agent, trader, monkeypatch):
-    def fail(pk):
+    def fail(row):
         raise OperationalError("gone")
 
     monkeypatch.setattr(mail, "deliver", fail)
@@ -205,64 +285,6 @@ def test_a_change_that_fails_sends_nothing(real_database, trader, monkeypatch):
     assert outgoing.outbox == [] and not OutgoingMail.objects.exists()
     trader.refresh_from_db()
     assert trader.reset_nonce == ""
-
-
-# The courier
-
-
-@pytest.fixture
-def courier():
-    """Starts couriers, and ends them before their database goes."""
-    stops = []
-
-    def start():
-        stops.append(mail.start_courier(pause=0.02))
-        return couriers()[-1]
-
-    yield start
-    running = couriers()
-    for stop in stops:
-        stop.set()
-    for thread in running:
-        thread.join(10)
-        assert not thread.is_alive()
-
-
-def couriers():
-    return [thread for thread in threading.enumerate() if thread.name == "mail-courier"]
-
-
-def test_the_courier_sends_what_waits(real_database, trader, through, courier):
-    through(DeadServer)
-    waiting = queue_reset(trader)
-    through(LOCMEM)
-    make_due()
-
-    assert courier().daemon
-
-    deadline = timezone.now() + timedelta(seconds=10)
-    while not OutgoingMail.objects.filter(pk=waiting.pk, sent_at__isnull=False).exists():
-        assert timezone.now() < deadline
-    assert len(outgoing.outbox) == 1
-
-
-def test_the_courier_outlives_errors_and_keeps_no_connection(courier, monkeypatch, caplog):
-    rounds, closed, third = [], [], threading.Event()
-
-    def fail():
-        rounds.append(len(closed))
-        if len(rounds) == 3:
-            third.set()
-        raise OperationalError("password=secret host=db")
-
-    monkeypatch.setattr(mail, "deliver_waiting", fail)
-    monkeypatch.setattr(mail.connections, "close_all", lambda: closed.append(1))
-
-    thread = courier()
-
-    assert third.wait(10) and thread.is_alive()
-    assert rounds[:3] == [0, 1, 2]  # each round began after the one before had closed its connections
-    assert "OperationalError" in caplog.text and "secret" not in caplog.text
 
 
 # What the mails say

@@ -1,3 +1,5 @@
+from collections import Counter
+
 from django.utils import timezone
 
 from accounts import mail
@@ -7,20 +9,24 @@ from support_platform.instants import format_instant
 
 
 class Command(SupportCommand):
-    help = "Send the mails that wait and are due. One that fails stays and is due again later. Made for cron."
+    help = (
+        "Send the mails that wait and are due, until the mail server takes none. One that fails stays and is due again "
+        "later. Made for cron."
+    )
 
     def run(self, **options):
         # Only what is due now: a failed mail becomes due again, and would never let this end.
         start = timezone.now()
-        waiting = OutgoingMail.objects.filter(sent_at__isnull=True, dropped_at__isnull=True)
+        waiting = OutgoingMail.objects.waiting()
         due = waiting.filter(next_attempt_at__lte=start)
         total = due.count()
-        sent = failed = 0
+        counts = Counter()
         with self.progress("Sending", total) as advance:
-            while due.exists():
-                batch = mail.deliver_waiting(start)
-                sent, failed = sent + batch[0], failed + batch[1]
-                advance(total - due.count())
+            for outcome in mail.deliver_waiting(start):
+                counts[outcome] += 1
+                advance(counts.total())
+        sent = counts[mail.Outcome.SENT]
+        failed = counts.total() - sent - counts[mail.Outcome.NOTHING]
         outcome = {
             "sent": sent,
             "failed": failed,
@@ -32,6 +38,8 @@ class Command(SupportCommand):
         }
         if failed:
             line = f"{failed} of {sent + failed} mails not sent; they stay and are tried again. Is EMAIL_URL right?"
+            if untried := due.count():
+                line += f" The mail server takes none; {untried} more were not tried."
             raise Unsuccessful(line, outcome)
         return outcome
 
