@@ -70,14 +70,9 @@ def answered_once(request, key, execute, render):
     return answer
 
 
-def purge(now=None):
-    """
-    Forget the keys whose time is over.
-
-    :returns: how many
-    """
-    deleted, _ = IdempotencyRecord.objects.filter(created_at__lte=(now or timezone.now()) - LIFETIME).delete()
-    return deleted
+def expired(now):
+    """The records whose key may come anew; `manage.py purge` removes them."""
+    return IdempotencyRecord.objects.filter(created_at__lte=now - LIFETIME)
 
 
 def _claim(scope, fingerprint):

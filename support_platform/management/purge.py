@@ -5,6 +5,7 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from accounts.models import ApiSession, OutgoingMail
+from support_platform import idempotency
 from support_platform.purging import delete_in_batches
 
 
@@ -12,6 +13,7 @@ def useless(now):
     """{what it is called: the rows}."""
     before = now - settings.PURGE_AFTER
     return {
+        "idempotency_records": idempotency.expired(now),
         "mails": OutgoingMail.objects.done_before(before),
         "api_sessions": ApiSession.objects.ended_before(before),
         "console_sessions": Session.objects.filter(expire_date__lt=now),

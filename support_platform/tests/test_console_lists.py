@@ -18,8 +18,8 @@ from support_platform.tests.console import Console, address, text_of
 from trading.models import Deployment, Order, Scanner, Strategy, Trade
 from trading.tests.factories import DeploymentFactory, OrderFactory, ScannerFactory, StrategyFactory, TradeFactory
 
-TRADERS = (User, Strategy, Deployment, Trade, Order, Scanner)
-SUPERUSERS = (Broker, StaffAccount, ApiSession, OutgoingMail)
+TRADERS = (User, OutgoingMail, Strategy, Deployment, Trade, Order, Scanner)
+SUPERUSERS = (Broker, StaffAccount, ApiSession)
 SCRIPT = "<script>alert(1)</script>"
 
 
@@ -27,7 +27,16 @@ def rows_of(trader):
     """One row of each kind that a trader has."""
     deployment = DeploymentFactory(user=trader)
     trade = TradeFactory(deployment=deployment)
-    return [trader, deployment.strategy, deployment, trade, OrderFactory(user=trader), ScannerFactory(user=trader)]
+    mail = OutgoingMail.objects.create(kind="password_changed", user=trader, to=trader.email)
+    return [
+        trader,
+        mail,
+        deployment.strategy,
+        deployment,
+        trade,
+        OrderFactory(user=trader),
+        ScannerFactory(user=trader),
+    ]
 
 
 @pytest.fixture
@@ -56,7 +65,7 @@ def test_each_role_sees_its_brokers_rows_only(person, trader, foreign_trader):
 
 
 @every_role
-def test_staff_brokers_sessions_and_mails_are_the_superusers(person):
+def test_staff_brokers_and_sessions_are_the_superusers(person):
     console = Console(person)
 
     for model in SUPERUSERS:
@@ -113,9 +122,10 @@ def test_nothing_is_added_or_deleted(superuser, trader):
         assert console.get(address(type(row), "add")).status_code == 403
         assert console.get(address(row, "delete", row.pk)).status_code == 403
         assert console.post(address(row, "delete", row.pk), {"post": "yes"}).status_code == 403
-        assert type(row).objects.filter(pk=row.pk).exists()
         assert "delete_selected" not in console.get(address(type(row))).content.decode()
-        assert console.choose(type(row), "delete_selected", [row]).status_code == 404
+        has_actions = type(row) is not OutgoingMail  # a list without any takes no notice of one
+        assert console.choose(type(row), "delete_selected", [row]).status_code == (404 if has_actions else 200)
+        assert type(row).objects.filter(pk=row.pk).exists()
 
 
 def test_pages_run_no_inline_script_or_style(superuser, trader):

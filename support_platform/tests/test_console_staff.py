@@ -1,4 +1,4 @@
-"""Staff accounts, brokers, sessions and mails: the superuser's part of the console."""
+"""Staff accounts, brokers and sessions, the superuser's part of the console; and mails."""
 
 import pytest
 from django.contrib.auth import authenticate
@@ -190,3 +190,18 @@ def test_mails_show_no_secret(console, agent, trader):
 
     for path in (address(OutgoingMail), address(mail), address(trader)):
         assert mail.nonce not in console.get(path).content.decode()
+
+
+def test_whoever_sees_a_trader_sees_whether_the_mail_left(broker, foreign_trader, agent, trader):
+    agent.post(f"users/{trader.pk}/password-reset/")
+    OutgoingMail.objects.create(kind="password_changed", user=foreign_trader, to=foreign_trader.email)
+    viewer = Console(StaffFactory(broker=broker, role="Viewer"))
+    [mail] = OutgoingMail.objects.filter(user=trader)
+
+    listed = viewer.get(address(OutgoingMail), user=trader.pk)
+
+    assert address(OutgoingMail) in viewer.page(trader).content.decode()
+    assert list(viewer.get(address(OutgoingMail)).context["cl"].result_list) == [mail]
+    assert "sent" in text_of(listed) and "t***@demo.example" in text_of(listed)
+    assert viewer.page(mail).status_code == 200
+    assert viewer.post(address(mail), {"sent_at": ""}).status_code == 403

@@ -11,9 +11,9 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.tests.factories import StaffFactory
 from conftest import Api
-from support_platform import idempotency
 from support_platform.models import AuditEvent, IdempotencyRecord
 from support_platform.tests.calls import assert_problem
+from support_platform.tests.commands import run
 from support_platform.tests.test_permissions import body_of
 from support_platform.tests.test_writes import WRITES, states
 from trading import operations
@@ -165,7 +165,7 @@ def test_purge_forgets_what_is_over_and_nothing_else(agent, trader):
     old = IdempotencyRecord.objects.order_by("created_at").first()
     IdempotencyRecord.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(hours=24))
 
-    assert idempotency.purge() == 1
+    assert run("purge")["idempotency_records"] == 1
     assert IdempotencyRecord.objects.exclude(pk=old.pk).count() == 1
 
 

@@ -187,3 +187,16 @@ def test_the_waits_for_the_database_can_be_set(values):
 
     assert "statement_timeout=0s -c lock_timeout=7s" in postgresql["default"]["OPTIONS"]["options"]
     assert sqlite["default"]["OPTIONS"]["timeout"] == 7
+
+
+@pytest.mark.parametrize("url", ["smtp://127.0.0.1:25", "smtp+tls://mail.demo.example:587", "smtp+ssl://a:b@c.example"])
+def test_a_mail_server_is_spoken_to_by_the_backend_that_bounds_a_mail(values, url):
+    assert values("EMAIL_BACKEND", EMAIL_URL=url) == ["accounts.smtp.EmailBackend"]
+
+
+def test_other_mail_backends_are_as_named(values):
+    assert values("EMAIL_BACKEND", EMAIL_URL="consolemail://") == ["django.core.mail.backends.console.EmailBackend"]
+
+
+def test_a_negative_time_to_keep_what_is_over_would_remove_what_is_not(complaint):
+    assert "PURGE_AFTER_DAYS is negative" in complaint(PURGE_AFTER_DAYS="-1")

@@ -7,9 +7,9 @@ from support_platform.management.purge import purge, useless
 
 class Command(SupportCommand):
     help = (
-        "Remove what has no more use: mails sent or dropped and API sessions ended more than "
-        f"{settings.PURGE_AFTER.days} days ago (PURGE_AFTER_DAYS), and expired console sessions. "
-        "Never audit events. The server does this by itself once an hour, unless MAIL_RETRY_IN_SERVER is off."
+        "Remove what has no more use: Idempotency-Keys older than 24 hours, mails sent or dropped and API sessions "
+        f"ended more than {settings.PURGE_AFTER.days} days ago (PURGE_AFTER_DAYS), and expired console sessions. Never "
+        "audit events. The server does this by itself once an hour, unless MAIL_RETRY_IN_SERVER is off."
     )
 
     def run(self, **options):
