@@ -112,7 +112,7 @@ class Courier(threading.Thread):
                 self._go_round()
             except Exception as error:
                 # Mostly a database that is away; the next round tries again.
-                logger.error("waiting mails not looked at: %s; next try in %s s", type(error).__name__, self.pause)
+                logger.error("courier's round not finished: %s; the next in %s s", type(error).__name__, self.pause)
             finally:
                 connections.close_all()
             if not self.is_ending:
@@ -179,7 +179,9 @@ def deliver(mail):
     if not unclaimed.update(attempts=mail.attempts + 1, next_attempt_at=now + CLAIM):
         return Outcome.NOTHING
     claim = waiting.filter(attempts=mail.attempts + 1)
-    mail = claim.select_related("user__broker").get()
+    mail = claim.select_related("user__broker").first()
+    if mail is None:  # the account is gone, and its mails with it
+        return Outcome.NOTHING
     try:
         context = _context(mail, now)
         if context is None:

@@ -137,7 +137,9 @@ def test_a_server_that_speaks_neither_ehlo_nor_helo_is_away(trader, server):
     assert OutgoingMail.objects.get().last_error == "SMTPHeloError 550"
 
 
-@pytest.mark.parametrize("farewell", ["500 what", "-", DIE, HANG, DRIP])
+@pytest.mark.parametrize(
+    "farewell", ["500 what", "221 " + "x" * 9000, DIE, HANG, DRIP], ids=["refused", "endless line", DIE, HANG, DRIP]
+)
 def test_a_mail_that_was_taken_is_sent_however_the_server_parts(trader, server, settings, monkeypatch, farewell):
     settings.EMAIL_TIMEOUT = 2
     monkeypatch.setattr(smtp, "LONGEST", 3)
