@@ -125,7 +125,7 @@ if _database["ENGINE"].endswith("sqlite3"):
     } | _database.get("OPTIONS", {})
 else:
     # Each thread keeps one connection, asked once per request whether it still lives, and made anew when not. No pool:
-    # docs/decisions/0008 has the figures.
+    # docs/decisions/0010 has the figures.
     _database["CONN_MAX_AGE"] = 600
     _database["CONN_HEALTH_CHECKS"] = True
     _database["OPTIONS"] = {
