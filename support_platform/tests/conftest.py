@@ -1,8 +1,28 @@
 import pytest
 from django.db import transaction
+from django.test import TestCase, override_settings
 
 from support_platform.audit import Actor, record
+from support_platform.tests.people import World
 from trading.tests.factories import DeploymentFactory, ScannerFactory, StrategyFactory, TradeFactory
+
+
+@pytest.fixture(scope="module")
+def stage(django_db_setup, django_db_blocker):
+    """One World for all tests of a module; to be used through `world`."""
+    hashers = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    with django_db_blocker.unblock(), override_settings(PASSWORD_HASHERS=hashers):
+        transactions = TestCase._enter_atomics()
+        try:
+            yield World()
+        finally:
+            TestCase._rollback_atomics(transactions)
+
+
+@pytest.fixture
+def world(stage, db):
+    """The people and rows of the permission tables, as they were before the test."""
+    return stage
 
 
 @pytest.fixture

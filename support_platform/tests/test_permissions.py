@@ -1,143 +1,298 @@
 """
-Who may call what: one row per call of the API, one column per kind of caller.
+Who may call what, on whom: one row per call of the API, and behind each row a grid of callers by targets.
 
-A call without a row fails, so adding a route means adding its line here.
+A call without a row fails, so adding a route means adding its line here. Lists and filters: test_permissions_lists.
 """
 
-from datetime import timedelta
+import json
+from dataclasses import dataclass
 
 import pytest
-from django.utils import timezone
+from django.urls import get_resolver
 from rest_framework.test import APIRequestFactory, force_authenticate
 
-from accounts import tokens
-from accounts.models import ApiSession
-from accounts.tests.factories import PASSWORD, StaffFactory, SuperuserFactory
-from conftest import Api
-from support_platform.models import AuditEvent
-from support_platform.tests.calls import all_calls, assert_problem
+from accounts import session_operations
+from accounts.tests.factories import PASSWORD, SuperuserFactory
+from support_platform.audit import Actor
+from support_platform.exceptions import problem
+from support_platform.tests.calls import METHODS, all_calls, assert_problem
+from support_platform.tests.people import STAFF, STRANGERS
 from support_platform.viewsets import ResourceViewSet
 
-# "trader" holds a token with our signature and a session in the database; "foreign" is an Agent of another broker.
-CALLERS = ("anonymous", "trader", "no role", "Viewer", "Agent", "Supervisor", "foreign", "superuser")
-
-OPEN = "           ok  ok  ok  ok  ok  ok  ok  ok"
-ANY_STAFF = "      401 401 ok  ok  ok  ok  ok  ok"
-VIEWER_LIST = "    401 401 403 ok  ok  ok  ok  ok"
-VIEWER = "         401 401 403 ok  ok  ok  404 ok"
-AGENT = "          401 401 403 403 ok  ok  404 ok"
-SUPERVISOR = "     401 401 403 403 403 ok  404 ok"
-# Of another's event, which only they may see who may read the trail of others.
-TRAIL = "          401 401 404 404 404 ok  404 ok"
-
-TABLE = {
-    "POST auth/token/": (OPEN, "credentials"),
-    "POST auth/token/refresh/": (OPEN, "refresh"),
-    "POST auth/token/revoke/": (ANY_STAFF, {}),
-    "GET users/": (VIEWER_LIST,),
-    "GET users/{id}/": (VIEWER,),
-    "PATCH users/{id}/": (AGENT, {"phone": "+4915112345678"}),
-    "PUT users/{id}/status/": (AGENT, {"status": "inactive"}),
-    "POST users/{id}/password-reset/": (AGENT,),
-    "DELETE users/{id}/pending-email/": (AGENT,),
-    "GET strategies/": (VIEWER_LIST,),
-    "GET strategies/{id}/": (VIEWER,),
-    "DELETE strategies/{id}/": (SUPERVISOR,),
-    "POST strategies/{id}/restore/": (SUPERVISOR,),
-    "POST strategies/{id}/publish/": (AGENT,),
-    "POST strategies/{id}/unpublish/": (AGENT,),
-    "GET deployments/": (VIEWER_LIST,),
-    "GET deployments/{id}/": (VIEWER,),
-    "PATCH deployments/{id}/": (AGENT, {"status": "paused"}),
-    "GET trades/": (VIEWER_LIST,),
-    "GET trades/{id}/": (VIEWER,),
-    "PATCH trades/{id}/": (SUPERVISOR, {"result": "7"}),
-    "GET trades/{id}/corrections/": (VIEWER,),
-    "GET scanners/": (VIEWER_LIST,),
-    "GET scanners/{id}/": (VIEWER,),
-    "DELETE scanners/{id}/": (AGENT,),
-    "POST scanners/{id}/restore/": (AGENT,),
-    "GET analytics/latency/": (VIEWER, "of the trader"),
-    "GET analytics/slippage/": (VIEWER, "of the trader"),
-    "GET analytics/performance/": (VIEWER, "of the trader"),
-    "GET audit/": (ANY_STAFF,),
-    "GET audit/{id}/": (TRAIL,),
-    "GET limits/": (ANY_STAFF,),
+# A grid says what each caller gets for a target of each kind; ok is any 2xx. The callers, people.STRANGERS being one
+# column:   strangers, no role, Viewer, Agent, service, Supervisor, foreign Agent, foreign Supervisor, free Agent,
+#           free Supervisor, superuser
+OPEN = {"": "ok  ok  ok  ok  ok  ok  ok  ok  ok  ok  ok"}
+ANY_STAFF = {"": "401 ok  ok  ok  ok  ok  ok  ok  ok  ok  ok"}
+LIST = {"": "401 403 ok  ok  ok  ok  ok  ok  ok  ok  ok"}
+HIDDEN = "        401 404 404 404 404 404 404 404 404 404 404"
+VIEWER = {
+    "own": "      401 403 ok  ok  ok  ok  404 404 ok  ok  ok",
+    "foreign": "  401 404 404 404 404 404 ok  ok  ok  ok  ok",
+    "nobody": HIDDEN,
 }
-# A second row for calls whose body decides which right is asked for.
-BY_BODY = [
-    ("PATCH users/{id}/", SUPERVISOR, {"email": "new@demo.example", "verified": True}),
+AGENT = {
+    "own": "      401 403 403 ok  ok  ok  404 404 ok  ok  ok",
+    "foreign": "  401 404 404 404 404 404 ok  ok  ok  ok  ok",
+    "nobody": HIDDEN,
+}
+SUPERVISOR = {
+    "own": "      401 403 403 403 403 ok  404 404 403 ok  ok",
+    "foreign": "  401 404 404 404 404 404 403 ok  403 ok  ok",
+    "nobody": HIDDEN,
+}
+# For calls on accounts: staff do not exist here, not for a superuser and not for themselves.
+STAFF_ARE_HIDDEN = dict.fromkeys(("peer", "superuser", "self", "gone"), HIDDEN)
+# The audit trail: one's own events, and those of others for who has the right to read them.
+TRAIL = {
+    "own": "      401 404 404 404 404 ok  404 404 404 ok  ok",
+    "foreign": "  401 404 404 404 404 404 404 ok  404 ok  ok",
+    "self": "     401 ok  ok  ok  ok  ok  ok  ok  ok  ok  ok",
+    "staff": "    401 404 404 404 404 ok  404 404 404 ok  ok",
+    "free staff": "401 404 404 404 404 404 404 404 404 ok  ok",
+    "nobody": HIDDEN,
+}
+# The figures of one scope, which has no place in the path: without the right, no scope is looked for.
+SCOPE = {
+    "own": "      401 403 ok  ok  ok  ok  404 404 ok  ok  ok",
+    "foreign": "  401 403 404 404 404 404 ok  ok  ok  ok  ok",
+    "nobody": "   401 403 404 404 404 404 404 404 404 404 404",
+}
+SCOPE_OF_STAFF = dict.fromkeys(("peer", "superuser", "self", "gone"), SCOPE["nobody"])
+
+TABLE = [
+    ("POST auth/token/", OPEN, "credentials"),
+    ("POST auth/token/refresh/", OPEN, "refresh"),
+    ("POST auth/token/revoke/", ANY_STAFF, {}),
+    ("GET users/", LIST),
+    ("GET users/{id}/", VIEWER | STAFF_ARE_HIDDEN),
+    ("PATCH users/{id}/", AGENT | STAFF_ARE_HIDDEN, {"phone": "+4915112345678"}),
+    ("PATCH users/{id}/", AGENT | STAFF_ARE_HIDDEN, {"email": "new@demo.example", "verified": False}),
+    ("PATCH users/{id}/", SUPERVISOR | STAFF_ARE_HIDDEN, {"email": "new@demo.example", "verified": True}),
+    ("PUT users/{id}/status/", AGENT | STAFF_ARE_HIDDEN, {"status": "inactive"}),
+    ("PUT users/{id}/status/", AGENT | STAFF_ARE_HIDDEN, {"status": "inactive", "deployments": "stop"}),
+    ("POST users/{id}/password-reset/", AGENT | STAFF_ARE_HIDDEN),
+    ("DELETE users/{id}/pending-email/", AGENT | STAFF_ARE_HIDDEN),
+    ("GET strategies/", LIST),
+    ("GET strategies/{id}/", VIEWER),
+    ("DELETE strategies/{id}/", SUPERVISOR),
+    ("DELETE strategies/{id}/?stop_deployments=true", SUPERVISOR),
+    ("POST strategies/{id}/restore/", SUPERVISOR),
+    ("POST strategies/{id}/publish/", AGENT),
+    ("POST strategies/{id}/unpublish/", AGENT),
+    ("GET deployments/", LIST),
+    ("GET deployments/{id}/", VIEWER),
+    ("PATCH deployments/{id}/", AGENT, {"status": "paused"}),
     ("PATCH deployments/{id}/", SUPERVISOR, {"quantity": "2"}),
-]
+    ("PATCH deployments/{id}/", SUPERVISOR, {"status": "stopped", "capital": "1"}),
+    ("GET trades/", LIST),
+    ("GET trades/{id}/", VIEWER),
+    ("PATCH trades/{id}/", SUPERVISOR, {"result": "7"}),
+    ("GET trades/{id}/corrections/", VIEWER),
+    ("GET scanners/", LIST),
+    ("GET scanners/{id}/", VIEWER),
+    ("DELETE scanners/{id}/", AGENT),
+    ("POST scanners/{id}/restore/", AGENT),
+    ("GET analytics/latency/?user=", SCOPE | SCOPE_OF_STAFF),
+    ("GET analytics/latency/?user_email=", SCOPE | SCOPE_OF_STAFF),
+    ("GET analytics/latency/?strategy=", SCOPE),
+    ("GET analytics/latency/?deployment=", SCOPE),
+    ("GET analytics/slippage/?user=", SCOPE | SCOPE_OF_STAFF),
+    ("GET analytics/slippage/?user_email=", SCOPE | SCOPE_OF_STAFF),
+    ("GET analytics/slippage/?strategy=", SCOPE),
+    ("GET analytics/slippage/?deployment=", SCOPE),
+    ("GET analytics/performance/?user=", SCOPE | SCOPE_OF_STAFF),
+    ("GET analytics/performance/?user_email=", SCOPE | SCOPE_OF_STAFF),
+    ("GET analytics/performance/?strategy=", SCOPE),
+    ("GET analytics/performance/?deployment=", SCOPE),
+    ("GET audit/", ANY_STAFF),
+    ("GET audit/{id}/", TRAIL),
+    ("GET limits/", ANY_STAFF),
+]  # fmt: skip
+
+# What needs no one's right: path -> status for whoever asks. Whose link it is, the link itself says
+# (accounts/tests/test_account_pages.py), and what stands below admin/ is test_permissions_console's.
+OPEN_PAGES = {
+    "api/schema/": 200,
+    "api/docs/": 200,
+    "api/": 404,
+    "account/password/x/": 400,
+    "account/password/": 400,
+    "account/email/x/": 400,
+    "account/email/": 400,
+    "health/live/": 200,
+    "health/ready/": 200,
+}
 
 CALLS = {str(call): call for call in all_calls()}
-ROWS = [(name, *row) for name, row in TABLE.items() if name in CALLS]
-CASES = [
-    pytest.param(CALLS[name], caller, expected, body[0] if body else None, id=f"{name}-{caller}")
-    for name, row, *body in ROWS + [row for row in BY_BODY if row[0] in CALLS]
-    for caller, expected in zip(CALLERS, row.split(), strict=True)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    method: str
+    path: str
+    body: object = None
+
+    @property
+    def call(self):
+        return f"{self.method} {self.path.partition('?')[0]}"
+
+    def __str__(self):
+        return f"{self.method} {self.path}{' ' + json.dumps(self.body) if isinstance(self.body, dict) else ''}"
+
+    def address(self, world, target, actor):
+        """With the target's id in its place in the path, or at the end of the query."""
+        if self.path.endswith("?user_email="):
+            return self.path + world.email_of(target, actor)
+        if self.path.endswith("="):
+            return self.path + str(world.id_of(target, SCOPES[self.path.partition("?")[2]], actor))
+        return self.path.replace("{id}", str(world.id_of(target, self.path, actor))) if target else self.path
+
+    def sent(self, world):
+        if self.body == "credentials":
+            return {"email": world.people["Viewer"].email, "password": PASSWORD}
+        if self.body == "refresh":
+            viewer = world.people["Viewer"]
+            return {"refresh": session_operations.log_in(viewer, by=Actor.of(viewer))["refresh"]}
+        return self.body
+
+
+def line_of(text, strangers):
+    """A line of a grid as {actor: what it gets}."""
+    of_strangers, *of_staff = text.split()
+    return dict.fromkeys(strangers, of_strangers) | dict(zip(STAFF, of_staff, strict=True))
+
+
+def outcome_of(answer):
+    """ok, or the status of a refusal, which has one body whatever is behind it."""
+    if 200 <= answer.status_code < 300:
+        return "ok"
+    shown = assert_problem(answer, answer.status_code)
+    if answer.status_code in (401, 403, 404):
+        assert shown == problem(answer.status_code, request_id=shown["request_id"])
+    assert "ETag" not in answer
+    return str(answer.status_code)
+
+
+SCOPES = {"user=": "users", "strategy=": "strategies", "deployment=": "deployments"}
+ROWS = [(Row(*call.split(" ", 1), *body), grid) for call, grid, *body in TABLE]
+LINES = [
+    # Who is turned away at the door is so before any row is looked at; on other rows one of them stands for all.
+    pytest.param(
+        row, target, line_of(line, STRANGERS if target in ("", "own") else STRANGERS[:1]), id=f"{row} {target}"
+    )
+    for row, grid in ROWS
+    for target, line in grid.items()
 ]
-
-
-def body_of(call):
-    """A body that the call takes, as its row gives it."""
-    body = TABLE[str(call)][1:]
-    return body[0] if body and isinstance(body[0], dict) else None
+READS = [line for line in LINES if line.values[0].method == "GET" and line.values[1] in ("", "own", "foreign")]
+WRITES = [line for line in LINES if line.values[0].method != "GET" and line.values[1] in ("own", "foreign", "self")]
 
 
 def test_every_call_has_its_row():
-    assert CALLS.keys() - TABLE.keys() == set()
+    assert CALLS.keys() - {row.call for row, _ in ROWS} == set()
 
 
 def test_every_row_has_its_call():
-    assert TABLE.keys() - CALLS.keys() == set()
+    assert {row.call for row, _ in ROWS} - CALLS.keys() == set()
 
 
-@pytest.mark.parametrize(("call", "caller", "expected", "body"), CASES)
-def test_permissions(call, caller, expected, body, broker, other_broker, samples):
-    api = as_caller(caller, broker, other_broker, samples["users"])
-    address = call.address(samples)
-    if body == "credentials":
-        body = {"email": StaffFactory(broker=broker, role="Viewer").email, "password": PASSWORD}
-    elif body == "refresh":
-        body = {"refresh": a_session(StaffFactory(broker=broker))[1]}
-    elif body == "of the trader":
-        address, body = f"{address}?user={samples['users'].pk}", None
-    before = AuditEvent.objects.exclude(action__in=["user.logged_in", "user.attempt_refused"]).count()
+def test_every_call_on_a_row_is_tried_on_those_out_of_reach():
+    on_a_row = [(row, grid) for row, grid in ROWS if "{id}" in row.path]
+    on_an_account = [(row, grid) for row, grid in on_a_row if row.path.startswith("users/")]
 
-    answer = api.call(call.method, address, body)
-
-    if expected == "ok":
-        assert 200 <= answer.status_code < 300, answer.content
-    else:
-        assert_problem(answer, int(expected))
-        after = AuditEvent.objects.exclude(action__in=["user.logged_in", "user.attempt_refused"]).count()
-        assert after == before
+    assert [row for row, grid in on_a_row if not {"own", "foreign", "nobody"} <= grid.keys()] == []
+    assert [row for row, grid in on_an_account if not STAFF_ARE_HIDDEN.keys() <= grid.keys()] == []
 
 
-@pytest.mark.parametrize("name", [name for name in CALLS if "{id}" in name])
-def test_a_row_out_of_reach_is_answered_as_one_that_does_not_exist(name, other_broker, samples):
-    foreign = Api(StaffFactory(broker=other_broker, role="Supervisor"))
-    call = CALLS[name]
-
-    hidden = foreign.call(call.method, call.address(samples), body_of(call))
-    missing = foreign.call(call.method, call.address(samples, pk=10**9), body_of(call))
-
-    shown = assert_problem(hidden, 404)
-    nothing = assert_problem(missing, 404)
-    assert {**shown, "request_id": ""} == {**nothing, "request_id": ""}
+def test_the_table_is_large_enough():
+    assert sum(len(line.values[2]) for line in LINES) >= 600
 
 
-@pytest.mark.parametrize("target", [StaffFactory, SuperuserFactory])
-@pytest.mark.parametrize("name", [name for name in CALLS if name.split()[1].startswith("users/{id}/")])
-def test_staff_accounts_do_not_exist_here_even_for_a_superuser(name, target, superuser, broker, events):
-    call = CALLS[name]
+@pytest.mark.parametrize(("row", "target", "line"), LINES)
+def test_permissions(row, target, line, world):
+    seen = {}
+    for actor in line:
+        with world.moment():
+            body = row.sent(world)
+            answer = world.api(actor).call(row.method, row.address(world, target, actor), body)
 
-    answer = superuser.call(call.method, call.address({"users": target(broker=broker)}), body_of(call))
+            seen[actor] = outcome_of(answer)
+            if seen[actor] != "ok":
+                is_attempt = seen[actor] == "404" and row.method != "GET" and row.path.startswith("users/")
+                world.assert_nothing_kept(attempts=1 if is_attempt else 0)
+            elif row.method == "GET":
+                world.assert_nothing_kept()
+            elif target:
+                changes, refused = world.told()
+                assert ([event.actor_id for event in changes], refused) == ([world.people[actor].pk], []), actor
+    assert seen == line
 
-    assert_problem(answer, 404)
-    refused = [] if name.startswith("GET") else ["user.attempt_refused"]
-    assert [event.action for event in events()] == refused
+
+@pytest.mark.parametrize(("row", "target", "line"), WRITES)
+def test_a_dry_run_takes_the_same_right_and_leaves_no_trace(row, target, line, world):
+    seen = {}
+    for actor in STAFF:
+        with world.moment():
+            address = row.address(world, target, actor)
+            address += ("&" if "?" in address else "?") + "dry_run=true"
+            answer = world.api(actor).call(row.method, address, row.body)
+
+            seen[actor] = outcome_of(answer)
+            assert seen[actor] != "ok" or answer.json()["dry_run"] is True
+            world.assert_nothing_kept()
+    assert seen == {actor: line[actor] for actor in STAFF}
+
+
+@pytest.mark.parametrize(("row", "target", "line"), READS)
+def test_head_tells_no_more_than_get(row, target, line, world):
+    expected = {actor: line[actor] for actor in ("anonymous", "no role", "Viewer", "foreign Agent")}
+    seen = {}
+    for actor in expected:
+        answer = world.api(actor).call("HEAD", row.address(world, target, actor))
+
+        seen[actor] = "ok" if answer.status_code == 200 else str(answer.status_code)
+        assert answer.content == b""
+    assert seen == expected
+    world.assert_nothing_kept()
+
+
+@pytest.mark.parametrize("path", sorted({call.path for call in CALLS.values()}))
+def test_other_methods_are_refused_whatever_the_row(path, world):
+    allowed = {call.method for call in CALLS.values() if call.path == path}
+    expected = dict.fromkeys(("anonymous", "no role", "superuser"), "405")
+    if not path.startswith("auth/"):
+        expected["anonymous"] = "401"
+
+    for method in sorted({*METHODS, "OPTIONS", "TRACE"} - allowed):
+        for target in ("foreign", "nobody") if "{id}" in path else ("",):
+            with world.moment():
+                address = Row(method, path).address(world, target, "superuser")
+                answers = {actor: world.api(actor).call(method, address) for actor in expected}
+
+                assert {actor: outcome_of(answer) for actor, answer in answers.items()} == expected
+                taken = {*answers["superuser"]["Allow"].split(", ")}
+                assert taken == allowed | ({"HEAD"} if "GET" in allowed else set())
+                world.assert_nothing_kept()
+
+
+def test_every_other_route_is_named():
+    patterns = [pattern for pattern in get_resolver().url_patterns if pattern.pattern.match("admin/") is None]
+    patterns = [pattern for pattern in patterns if not str(pattern.pattern).startswith("api/v1/")]
+
+    unnamed = [p for p in patterns if not any(p.pattern.match(path) for path in OPEN_PAGES)]
+
+    assert unnamed == []
+
+
+@pytest.mark.parametrize("actor", ["anonymous", "deactivated", "trader", "no role", "superuser"])
+@pytest.mark.parametrize("path", OPEN_PAGES)
+def test_open_pages_are_the_same_for_everyone(path, actor, world):
+    answers = [world.api(actor).get(f"/{path}"), world.console(actor).get(f"/{path}")]
+
+    assert {answer.status_code for answer in answers} == {OPEN_PAGES[path]}
+    world.assert_nothing_kept()
 
 
 @pytest.mark.django_db
@@ -165,24 +320,3 @@ def test_no_view_goes_without_the_house_rules(call):
         assert [cls.__name__ for cls in call.view.permission_classes] == ["HasRight"]
         assert call.view.rights.get(call.action or call.method.lower()) is not None
         assert [cls.__name__ for cls in call.view.throttle_classes] == ["CallerThrottle"]
-
-
-def as_caller(caller, broker, other_broker, trader):
-    if caller == "anonymous":
-        return Api()
-    if caller == "trader":
-        return Api(token=a_session(trader)[0])
-    if caller == "superuser":
-        return Api(SuperuserFactory())
-    if caller == "foreign":
-        return Api(StaffFactory(broker=other_broker, role="Agent"))
-    return Api(StaffFactory(broker=broker, role=None if caller == "no role" else caller))
-
-
-def a_session(user):
-    """A live session as only our own server could make it: (access token, refresh token)."""
-    session = ApiSession(user=user, session_version=user.session_version)
-    session.expires_at = timezone.now() + timedelta(hours=1)
-    refresh, session.refresh_id, _ = tokens.issue("refresh", session)
-    session.save(force_insert=True)
-    return tokens.issue("access", session)[0], refresh
