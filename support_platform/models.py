@@ -16,12 +16,11 @@ class VersionedModel(models.Model):
 class AuditEventQuerySet(models.QuerySet):
     def visible_to(self, staff):
         """
-        The events of the staff member's broker (all without one), or only its own without the right to read
-        the trail of others.
+        The events of the staff member's broker (all without one), or only its own of these without the right to
+        read the trail of others. Whoever moved to another broker leaves the events of the old one behind.
         """
-        if not staff.has_perm("support_platform.view_auditevent"):
-            return self.filter(actor_id=staff.pk)
-        return self if staff.broker_id is None else self.filter(broker=staff.broker_id)
+        events = self if staff.broker_id is None else self.filter(broker=staff.broker_id)
+        return events if staff.has_perm("support_platform.view_auditevent") else events.filter(actor_id=staff.pk)
 
 
 class AuditEvent(models.Model):

@@ -88,7 +88,7 @@ class ConsoleSite(admin.AdminSite):
         return sorted(found, key=lambda app: order.index(app["app_label"]) if app["app_label"] in order else len(order))
 
     def index(self, request, extra_context=None):
-        own = AuditEvent.objects.filter(actor_id=request.user.pk).order_by("-at", "-id")[:10]
+        own = AuditEvent.objects.visible_to(request.user).filter(actor_id=request.user.pk).order_by("-at", "-id")[:10]
         return super().index(request, {"own_events": own, **(extra_context or {})})
 
     def get_log_entries(self, request):

@@ -72,7 +72,7 @@ class Home:
     def __init__(self, name):
         self.broker = BrokerFactory(name=name)
         self.colleague = StaffFactory(broker=self.broker, role="Supervisor")
-        trader = TraderFactory(broker=self.broker, phone=f"+4915112345{len(name)}")
+        trader = TraderFactory(broker=self.broker, phone=f"+4915112345{len(name)}", last_name=name)
         waiting = TraderFactory(broker=self.broker, pending_email=f"new@{name.lower()}.example")
         strategy = StrategyFactory(user=trader)
         deployment = DeploymentFactory(user=trader, strategy=strategy)
