@@ -26,6 +26,7 @@ from trading.tests.factories import DeploymentFactory, OrderFactory, ScannerFact
 
 SYSTEM = Actor(name="system")
 NOBODY = 10**9  # an id that no row has
+NO_SESSION = "00000000-0000-4000-8000-000000000000"
 
 # Whoever is turned away at the door. All but the first and the last two are Agents of the home broker, whose token
 # and console session were good until what their name says.
@@ -96,8 +97,15 @@ class Home:
         operations.change_contact(trader, by=by, phone=f"+4915112346{len(name)}")
         self.rows["audit"] = AuditEvent.objects.latest("id")
         trading_operations.correct_trade(trade, by=by, result=trade.result + 1)
+        operations.reset_password(waiting, by=by)
+        session_operations.log_in(self.colleague, by=by)
         for row in self.rows.values():
             row.refresh_from_db()
+        # What only superusers see, in the console.
+        self.rows["brokers"] = self.broker
+        self.rows["staff"] = self.colleague
+        self.rows["sessions"] = self.colleague.api_sessions.get()
+        self.rows["mails"] = OutgoingMail.objects.get(user=waiting)
 
     def row(self, path):
         """The row for a call below /api/v1/ such as strategies/{id}/restore/, or for an operation of the console."""
@@ -194,7 +202,14 @@ class World:
         if target == "self" and path.startswith("audit"):
             own = AuditEvent.objects.filter(actor_id=self.account(actor).pk).order_by("id").first()
             return own.pk if own else NOBODY
-        accounts = {"peer": self.peer, "superuser": self.root, "self": self.account(actor)}
+        if target == "nobody" and path.startswith("sessions"):
+            return NO_SESSION
+        accounts = {
+            "peer": self.peer,
+            "superuser": self.root,
+            "self": self.account(actor),
+            "trader": self.own.rows["users"],
+        }
         return accounts[target].pk if target in accounts else {"gone": self.gone, "nobody": NOBODY}[target]
 
     def email_of(self, target, actor):
