@@ -1,19 +1,32 @@
 """How the platform is served: one process with threads by default, several (WEB_CONCURRENCY) with REDIS_URL."""
 
 import os
+import sys
 
-bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
-workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
+from django.core.exceptions import ImproperlyConfigured
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "support_platform.settings")
+try:
+    from support_platform import settings
+except ImproperlyConfigured as error:
+    sys.exit("\n".join(f"error: {line}" for line in str(error).splitlines()))
+
+bind = f"{settings.HOST}:{settings.PORT}"
+workers = settings.WORKERS
 worker_class = "support_platform.worker.Worker"
-threads = int(os.environ.get("THREADS", "8"))
+threads = settings.THREADS
 timeout = 60
 graceful_timeout = 30
 keepalive = 5
 limit_request_line = 8190
+limit_request_fields = 100
+limit_request_field_size = 8190
 # A header from whoever connects must not change the path or the scheme; proxies are counted by TRUSTED_PROXY_HOPS.
-forwarded_allow_ips = "*" if int(os.environ.get("TRUSTED_PROXY_HOPS", "0")) else ""
+forwarded_allow_ips = "*" if settings.TRUSTED_PROXY_HOPS else ""
+secure_scheme_headers = {"X-FORWARDED-PROTO": "https"}
 forwarder_headers = ""
 control_socket_disable = True  # nothing steers the server but its signals
+logconfig_dict = settings.LOGGING
 
 
 def when_ready(server):

@@ -24,10 +24,10 @@ from django.db import connections, transaction
 from django.template.loader import render_to_string
 from django.utils import timezone
 
+from support_platform import logs
+
 from . import links
 from .models import OutgoingMail
-
-logger = logging.getLogger(__name__)
 
 SUBJECTS = {
     OutgoingMail.Kind.PASSWORD_RESET: "Set a new password",
@@ -112,7 +112,7 @@ class Courier(threading.Thread):
                 self._go_round()
             except Exception as error:
                 # Mostly a database that is away; the next round tries again.
-                logger.error("courier's round not finished: %s; the next in %s s", type(error).__name__, self.pause)
+                logs.event("courier_failed", level=logging.ERROR, error=type(error).__name__, retry_seconds=self.pause)
             finally:
                 connections.close_all()
             if not self.is_ending:
@@ -227,18 +227,20 @@ def _postpone(mail, claim, error):
     now = timezone.now()
     outcome, reason = _verdict(error)
     values = {"last_error": reason}
+    facts = {"mail": mail.pk, "kind": mail.kind, "error": reason}
     if outcome is Outcome.AWAY:
         since = mail.created_at
     else:
         since = values["refused_at"] = mail.refused_at or now
         if now - since >= settings.MAIL_GIVE_UP:
             claim.update(**values, dropped_at=now)
-            logger.error("mail %s (%s) given up after %s tries: %s", mail.pk, mail.kind, mail.attempts, reason)
+            facts |= {"attempts": mail.attempts}
+            logs.event("mail_given_up", level=logging.ERROR, **facts)
             return outcome
     shortest, longest = PAUSES[outcome]
     pause = min(max(now - since, shortest), longest) * _jitter()
     claim.update(**values, next_attempt_at=now + pause)
-    logger.warning("mail %s (%s) not sent: %s; next try in %.0f s", mail.pk, mail.kind, reason, pause.total_seconds())
+    logs.event("mail_failed", level=logging.WARNING, **facts, retry_seconds=round(pause.total_seconds()))
     return outcome
 
 

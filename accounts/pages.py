@@ -137,14 +137,16 @@ def _follow(request, token, purpose, cookie, page, lifetime):
     return response
 
 
-def _mark(token):
+def _mark(token, secret=None):
     """What a form carries of the link it was shown for: enough to tell two links apart, nothing to make one of."""
-    return salted_hmac("accounts.pages.link", token, algorithm="sha256").hexdigest()
+    return salted_hmac("accounts.pages.link", token, secret=secret, algorithm="sha256").hexdigest()
 
 
 def _is_another_links_form(request, token):
     """A second link opened in the same browser replaces the cookie under a form that is still open for the first."""
-    return request.method == "POST" and not constant_time_compare(request.POST.get("link", ""), _mark(token))
+    keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    shown = request.POST.get("link", "")
+    return request.method == "POST" and not any(constant_time_compare(shown, _mark(token, key)) for key in keys)
 
 
 def _done(response, cookie, page):

@@ -1,12 +1,13 @@
 """Operations on API sessions: log in, rotate, revoke, service tokens."""
 
+import logging
 import uuid
 from datetime import timedelta
 
 from django.db import transaction
 from django.utils import timezone
 
-from support_platform import audit
+from support_platform import audit, logs
 from support_platform.audit import Actor
 from support_platform.exceptions import InvalidChange, OperationRefused
 from support_platform.locking import lock
@@ -58,6 +59,7 @@ def refresh(raw, *, by):
             return None
         if session.refresh_id != token_id:
             actor = Actor.of(session.user, request_id=by.request_id, source=by.source, ip=by.ip)
+            logs.event("token_reuse", level=logging.WARNING, actor_id=session.user_id, session=session.pk, ip=by.ip)
             _revoke(session, "session.reuse_detected", by=actor)
             return None
         pair = _issue_pair(session)

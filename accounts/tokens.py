@@ -1,10 +1,16 @@
 """
 Making and reading bearer tokens. Signing is simplejwt's; whether a token is still good is the database's word:
 its session lives, its account is active staff, and its session_version is the account's.
+
+New tokens are signed with JWT_SIGNING_KEY; one that JWT_SIGNING_KEY_FALLBACKS signed is still read.
 """
 
 import uuid
+from contextlib import suppress
 
+from django.conf import settings
+from rest_framework_simplejwt.backends import TokenBackend
+from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from .models import ApiSession
@@ -33,7 +39,7 @@ def read(raw, *, kind):
     token id); None for anything else. A forged claim may be of any type, so each is checked.
     """
     try:
-        claims = TYPES[kind](raw.decode("ascii") if isinstance(raw, bytes) else raw)
+        claims = _verified(raw.decode("ascii") if isinstance(raw, bytes) else raw, kind)
         session_id = uuid.UUID(claims["session"])
         user_id, session_version, token_id = claims["user_id"], claims["session_version"], claims["jti"]
     except Exception:
@@ -44,6 +50,22 @@ def read(raw, *, kind):
     if not (0 < user_id < 2**63 and 0 < session_version < 2**31):
         return None
     return session_id, user_id, session_version, token_id
+
+
+def _verified(raw, kind):
+    """
+    The token, if one of our keys signed it and it is of this kind and has not expired.
+
+    :raises TokenError: with what the current key says of it, if none did
+    """
+    try:
+        return TYPES[kind](raw)
+    except TokenError:
+        for key in settings.JWT_SIGNING_KEY_FALLBACKS:
+            earlier = type("Earlier", (TYPES[kind],), {"token_backend": TokenBackend("HS256", key)})
+            with suppress(TokenError):
+                return earlier(raw)
+        raise
 
 
 def live_session(raw, *, kind, now):

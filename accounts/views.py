@@ -1,3 +1,5 @@
+import logging
+
 from django.contrib.auth import authenticate
 from django.http import Http404
 from rest_framework.decorators import action
@@ -6,7 +8,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from support_platform import audit, throttling
+from support_platform import audit, logs, throttling
 from support_platform.audit import Actor
 from support_platform.fields import NothingSerializer
 from support_platform.ids import is_id
@@ -155,6 +157,7 @@ class LogInView(TokenView):
         given = self.body()
         user = authenticate(request._request, username=given["email"], password=given["password"])
         if user is None or not user.is_staff:
+            logs.event("login_failed", level=logging.WARNING, source="api", ip=throttling.client_address(request))
             raise WrongCredentials
         return Response(retried(session_operations.log_in, user, by=Actor.of(user, **self.circumstances())))
 

@@ -1,12 +1,13 @@
 """The one way an audit event is written: by the operation that makes the change, in its transaction."""
 
+import logging
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
 from django.db import transaction
 
-from . import audit_chain
+from . import audit_chain, logs
 from .decimals import format_decimal
 from .instants import format_instant
 from .models import AuditEvent
@@ -40,7 +41,7 @@ def record(action, subject, *, by, changes, owner=None, broker_id=None):
     `changes` maps a field to (before, after); `owner` is the account the subject belongs to, and gives the event
     its trader and its broker. Fails, and with it the change, outside a transaction.
     """
-    return _write(
+    event = _write(
         by,
         action=action,
         broker=owner.broker_id if owner else broker_id,
@@ -49,12 +50,14 @@ def record(action, subject, *, by, changes, owner=None, broker_id=None):
         user=owner.pk if owner else None,
         changes={field: [_plain(before), _plain(after)] for field, (before, after) in changes.items()},
     )
+    _log_when_kept("audit", event)
+    return event
 
 
 @transaction.atomic
 def record_refused_attempt(attempted, subject_type, subject_id, *, by):
     """Someone tried to change an account that is not theirs to change. Nothing happened, and that is on record."""
-    return _write(
+    event = _write(
         by,
         action=f"{subject_type}.attempt_refused",
         broker=by.broker_id,
@@ -62,6 +65,8 @@ def record_refused_attempt(attempted, subject_type, subject_id, *, by):
         subject_id=subject_id,
         changes={"attempted": [None, attempted]},
     )
+    _log_when_kept("refused_attempt", event, level=logging.WARNING)
+    return event
 
 
 def _write(by, **told):
@@ -76,6 +81,13 @@ def _write(by, **told):
         ip=by.ip,
         **told,
     )
+
+
+def _log_when_kept(name, event, *, level=logging.INFO):
+    """A second trace outside the database, without names and values: a trail that was cut short can be told by it."""
+    facts = {"id": event.pk, "action": event.action, "actor_id": event.actor_id, "source": event.source, "ip": event.ip}
+    facts |= {"subject_type": event.subject_type, "subject_id": event.subject_id}
+    transaction.on_commit(lambda: logs.event(name, level=level, **facts), robust=True)
 
 
 def diff(row, **values):

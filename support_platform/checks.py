@@ -2,22 +2,36 @@
 
 from django.conf import settings
 from django.core.checks import Error, Tags, Warning, register
+from django.http.request import validate_host
 
-from .throttling import parse_rate
+from .environment import parse_rate
 
 
-@register(Tags.caches)
-def counters_are_shared(app_configs, **kwargs):
-    """Counters in one process's memory are exact for one process only."""
-    if settings.WORKERS > 1 and not settings.REDIS_URL:
-        return [
-            Error(
-                f"{settings.WORKERS} worker processes would each count the rate limits for themselves.",
-                hint="Set REDIS_URL, or run one worker (WEB_CONCURRENCY=1) with several threads.",
-                id="support_platform.E001",
-            )
-        ]
-    return []
+@register(Tags.security, deploy=True)
+def public_url_is_served(app_configs, **kwargs):
+    """A mailed link whose host is not served here is dead."""
+    if validate_host(settings.PUBLIC_HOST, settings.ALLOWED_HOSTS):
+        return []
+    return [
+        Warning(
+            f"PUBLIC_URL's host, {settings.PUBLIC_HOST}, is not in ALLOWED_HOSTS: mailed links are refused here.",
+            hint="Add it, unless another server answers them.",
+            id="support_platform.W002",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def mails_reach_people(app_configs, **kwargs):
+    if settings.EMAIL_BACKEND.endswith("smtp.EmailBackend"):
+        return []
+    return [
+        Warning(
+            "EMAIL_URL is no mail server: mails are kept as files, and no trader gets one.",
+            hint="Set EMAIL_URL=smtp+tls://user:password@host:587.",
+            id="support_platform.W003",
+        )
+    ]
 
 
 @register(Tags.security, deploy=True)

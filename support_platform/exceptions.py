@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
-logger = logging.getLogger(__name__)
+from . import logs
 
 CONTENT_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:support-platform:problem:"
@@ -199,7 +199,8 @@ def _translate(exc):
         return 503, {}, {"Retry-After": str(retry_after(exc))}
     if isinstance(exc, IntegrityError):
         # Two changes that each were right met in the database, which let one of them through.
-        logger.error("constraint refused a change: %s", exc)
+        diagnosis = getattr(exc.__cause__, "diag", None)
+        logs.event("constraint_refused", level=logging.ERROR, constraint=getattr(diagnosis, "constraint_name", None))
         return 409, {"detail": "Another change came between. Read the resource again, then repeat."}, {}
     if isinstance(exc, drf.APIException):
         return exc.status_code, {"detail": str(exc.detail)}, {}
@@ -228,7 +229,7 @@ def sqlstate(exc):
 
 def log_unavailable(exc):
     """By kind and code: a database's own words can quote values, or where it stands."""
-    logger.error("unavailable: %s %s", type(exc).__name__, sqlstate(exc) or "")
+    logs.event("unavailable", level=logging.ERROR, error=type(exc).__name__, sqlstate=sqlstate(exc))
 
 
 def retry_after(exc):
@@ -249,10 +250,12 @@ def problem_handler(exc, context):
     request = context["request"]
     translated = _translate(exc)
     if translated is None:
-        logger.exception("unhandled %s", type(exc).__name__, exc_info=exc)
+        logs.event("internal_error", level=logging.ERROR, exc_info=exc, route=logs.route_of(request), status=500)
         translated = 500, {}, {}
     elif translated[0] == 503:
         log_unavailable(exc)
+    elif translated[0] == 403:
+        logs.event("permission_denied", level=logging.WARNING, actor_id=request.user.pk, route=logs.route_of(request))
     status, members, headers = translated
     if isinstance(exc, drf.MethodNotAllowed):
         headers["Allow"] = ", ".join(context["view"].allowed_methods)

@@ -3,7 +3,6 @@ The outermost layer: request ids, the limits of the transport, security headers,
 error under ``/api/`` is problem+json, whoever raised it.
 """
 
-import logging
 import re
 import time
 import uuid
@@ -12,11 +11,12 @@ from urllib.parse import unquote_to_bytes
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.http import HttpResponse
+from django.middleware.security import SecurityMiddleware
 
+from . import logs, throttling
 from .exceptions import CONTENT_TYPE, problem_response
+from .ids import is_id
 from .logs import request_id_in_log
-
-logger = logging.getLogger("support_platform.request")
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -31,9 +31,20 @@ DOCS_CONTENT_SECURITY_POLICY = CONTENT_SECURITY_POLICY.replace("style-src 'self'
 API_CONTENT_SECURITY_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 
+# On every answer, besides what Django's SecurityMiddleware sets. There are no CORS headers, on purpose: the API is for
+# programs that hold a token, and no page of another origin has business here.
+HEADERS = {
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "X-Permitted-Cross-Domain-Policies": "none",
+}
+
+
 class RequestMiddleware:
     def __init__(self, get_response):
         self.get_response = get_response
+        self.security = SecurityMiddleware(get_response)
 
     def __call__(self, request):
         given = request.META.get("HTTP_X_REQUEST_ID", "")
@@ -46,12 +57,15 @@ class RequestMiddleware:
             if request.is_api:
                 response = self._as_problem(request, response)
             self._finish(request, response)
-            logger.info(
-                "%s %s %s %d ms",
-                request.method,
-                _loggable_path(request),
-                response.status_code,
-                (time.monotonic() - started) * 1000,
+            logs.event(
+                "request",
+                method=request.method,
+                route=logs.route_of(request),
+                subject=_subject(request),
+                status=response.status_code,
+                duration_ms=round((time.monotonic() - started) * 1000),
+                actor_id=_actor_id(request),
+                ip=throttling.client_address(request),
             )
             return response
         finally:
@@ -66,10 +80,19 @@ class RequestMiddleware:
                 error = {"field": "Host", "code": "host_not_allowed", "detail": "This host is not served here."}
                 return problem_response(400, request, code=error["code"], detail="Not valid: Host.", errors=[error])
             return HttpResponse("Host is not allowed.\n", status=400, content_type="text/plain")
+        if request.is_api and self.security.redirect and not request.is_secure():
+            detail = "Use https://. What was just sent has travelled in the clear: take a new token."
+            return problem_response(403, request, code="https_required", detail=detail)
         # WSGI hands the query's bytes over as latin-1.
         query = unquote_to_bytes(request.META.get("QUERY_STRING", "").encode("latin-1"))
         path = request.path_info
+        try:
+            length = int(request.META.get("CONTENT_LENGTH") or 0)
+        except ValueError:
+            length = 0
         if not request.is_api:
+            if length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+                return HttpResponse("The form is too large.\n", status=413, content_type="text/plain")
             if not _is_clean(query) or "\x00" in path:
                 return HttpResponse(
                     "The address holds characters that cannot be text.\n",
@@ -86,10 +109,6 @@ class RequestMiddleware:
             return problem_response(415, request, detail="Send the body without a Content-Encoding.")
         if request.META.get("HTTP_TRANSFER_ENCODING") and not request.META.get("CONTENT_LENGTH"):
             return problem_response(411, request)
-        try:
-            length = int(request.META.get("CONTENT_LENGTH") or 0)
-        except ValueError:
-            length = 0
         if length > settings.MAX_BODY_BYTES:
             detail = f"A body may have {settings.MAX_BODY_BYTES} bytes; this one announces {length}."
             return problem_response(413, request, detail=detail)
@@ -103,27 +122,35 @@ class RequestMiddleware:
         headers = {"Retry-After": response["Retry-After"]} if "Retry-After" in response else None
         return problem_response(response.status_code, request, headers=headers)
 
-    @staticmethod
-    def _finish(request, response):
+    def _finish(self, request, response):
         response["X-Request-ID"] = request.request_id
         if request.path_info.startswith("/api/docs/"):
             policy = DOCS_CONTENT_SECURITY_POLICY
-        elif request.is_api:
+        elif request.is_api or request.path_info.startswith(("/health/", "/static/")):
             policy = API_CONTENT_SECURITY_POLICY
-            response["Cache-Control"] = "no-store"
         else:
             policy = CONTENT_SECURITY_POLICY
         response["Content-Security-Policy"] = policy
-        # Django's own middleware sets these two, but not on what was refused here.
-        response.setdefault("X-Content-Type-Options", "nosniff")
-        response.setdefault("X-Frame-Options", settings.X_FRAME_OPTIONS)
+        if request.is_api:
+            response["Cache-Control"] = "no-store"
+        response.setdefault("Cache-Control", "no-store")  # the static files have their own
+        for name, value in HEADERS.items():
+            response.setdefault(name, value)
+        # Django's own has set these, but not on what was refused here.
+        self.security.process_response(request, response)
 
 
-def _loggable_path(request):
-    """Never the query string, which can hold an address; of the trader's pages the route, not the link's token."""
-    match = request.resolver_match
-    path = request.path_info if request.is_api or match is None else f"/{match.route}"
-    return "/account/" if path == request.path_info and path.startswith("/account/") else ascii(path)[1:-1]
+def _subject(request):
+    """The id in the address, if it is one: anything else there is only text a caller gave, or a mailed link."""
+    named = request.resolver_match.kwargs if request.resolver_match else {}
+    given = named.get("pk") or named.get("object_id") or ""
+    return int(given) if is_id(given) else None
+
+
+def _actor_id(request):
+    """Who was found to be calling. It is only looked at, not looked up: the database may be what failed."""
+    user = vars(request).get("user")
+    return getattr(getattr(user, "_wrapped", user), "pk", None)
 
 
 def _is_clean(query):

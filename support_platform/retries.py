@@ -6,7 +6,7 @@ import time
 
 from django.db import OperationalError, connection
 
-logger = logging.getLogger(__name__)
+from . import logs
 
 REPETITIONS = 3
 # An answer comes within seconds: after this many no further repetition begins.
@@ -31,7 +31,7 @@ def retried(change, *args, **kwargs):
             is_last = repetition == REPETITIONS or time.monotonic() - started > PATIENCE
             if state not in REPEATABLE or is_last or connection.in_atomic_block:
                 raise
-            logger.warning("transaction ended by the database (%s), repeated", state)
+            logs.event("transaction_repeated", level=logging.WARNING, sqlstate=state)
             # Apart from each other by chance, lest the same two meet again.
             time.sleep(random.uniform(0, 0.05 * 2**repetition))  # noqa: S311
             repetition += 1

@@ -6,6 +6,15 @@ import uuid
 from gunicorn import util
 
 from .exceptions import CONTENT_TYPE, problem
+from .middleware import API_CONTENT_SECURITY_POLICY, HEADERS
+
+SECURITY_HEADERS = {
+    **HEADERS,
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": API_CONTENT_SECURITY_POLICY,
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 def answer_with_problems():
@@ -27,6 +36,7 @@ def write_problem(sock, status_int, reason, mesg):
     body = json.dumps(problem(status_int, request_id=request_id, code=code, title=reason, detail=detail)).encode()
     head = (
         f"HTTP/1.1 {status_int} {reason}\r\nConnection: close\r\nContent-Type: {CONTENT_TYPE}\r\n"
-        f"Content-Length: {len(body)}\r\nX-Request-ID: {request_id}\r\nCache-Control: no-store\r\n\r\n"
+        f"Content-Length: {len(body)}\r\nX-Request-ID: {request_id}\r\n"
     )
+    head += "".join(f"{name}: {value}\r\n" for name, value in SECURITY_HEADERS.items()) + "\r\n"
     util.write_nonblock(sock, head.encode() + body)

@@ -2,34 +2,27 @@
 Settings of the support platform: one file, values from the environment.
 
 Without any variable the embedded default runs: SQLite, counters in one process's memory, mails as files, all
-under ``var/``. ``ENVIRONMENT=production`` refuses to start until everything that must be yours is named.
+under ``var/``. ``ENVIRONMENT=production`` refuses to start until everything that must be yours is named, and with
+what is too weak for it. docs/settings.md lists the variables.
 """
 
 import secrets
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import environ
-from django.core.exceptions import ImproperlyConfigured
+from . import logs
+from .environment import CACHE_URLS, DATABASE_URLS, MAIL_URLS, Environment, is_weak, read_database, read_mail
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+env = Environment()
 
-ENVIRONMENT = env.str("ENVIRONMENT", "local")
-if ENVIRONMENT not in ("local", "production"):
-    raise ImproperlyConfigured(f"ENVIRONMENT is {ENVIRONMENT!r}; it must be 'local' or 'production'.")
+ENVIRONMENT = env.choice("ENVIRONMENT", "local", ("local", "production"))
 PRODUCTION = ENVIRONMENT == "production"
-
 if PRODUCTION:
-    missing = [
-        name
-        for name in ("SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL", "PUBLIC_URL", "EMAIL_URL")
-        if not env.str(name, "")
-    ]
-    if missing:
-        raise ImproperlyConfigured(f"ENVIRONMENT=production needs these variables: {', '.join(missing)}.")
+    env.require("SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL", "PUBLIC_URL", "EMAIL_URL")
 
-VAR_DIR = Path(env.str("VAR_DIR", str(BASE_DIR / "var")))
+VAR_DIR = Path(env.text("VAR_DIR", str(BASE_DIR / "var")))
 
 
 def _local_secret():
@@ -49,18 +42,44 @@ def _local_secret():
     return path.read_text().strip()
 
 
-SECRET_KEY = env.str("SECRET_KEY", "") or _local_secret()
+SECRET_KEY = env.text("SECRET_KEY") or _local_secret()
+SECRET_KEY_FALLBACKS = env.texts("SECRET_KEY_FALLBACKS")
+# Signs the bearer tokens. Without a key of its own it follows SECRET_KEY, rotation included.
+JWT_SIGNING_KEY = env.text("JWT_SIGNING_KEY", SECRET_KEY)
+JWT_SIGNING_KEY_FALLBACKS = env.texts(
+    "JWT_SIGNING_KEY_FALLBACKS", SECRET_KEY_FALLBACKS if JWT_SIGNING_KEY == SECRET_KEY else ()
+)
 # What seals the audit trail, and what sealed it before (docs/decisions/0008-audit-chain.md).
-AUDIT_KEY = env.str("AUDIT_KEY", "") or SECRET_KEY
-AUDIT_KEY_FALLBACKS = env.list("AUDIT_KEY_FALLBACKS", default=[])
-DEBUG = env.bool("DEBUG", False)
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+AUDIT_KEY = env.text("AUDIT_KEY", SECRET_KEY)
+AUDIT_KEY_FALLBACKS = env.texts("AUDIT_KEY_FALLBACKS", SECRET_KEY_FALLBACKS if AUDIT_KEY == SECRET_KEY else ())
+DEBUG = env.switch("DEBUG", False)
+ALLOWED_HOSTS = env.texts("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
 
 # Every link in a mail begins with this; a request's Host header never decides it.
-PUBLIC_URL = env.str("PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
+PUBLIC_URL = env.address("PUBLIC_URL", "http://127.0.0.1:8000", ("https",) if PRODUCTION else ("http", "https"))
+PUBLIC_URL = PUBLIC_URL.rstrip("/")
+PUBLIC_HOST = urlsplit(PUBLIC_URL).hostname
+env.refuse(
+    not PUBLIC_HOST or PUBLIC_URL.count("/") != 2 or "?" in PUBLIC_URL or "#" in PUBLIC_URL,
+    "PUBLIC_URL is a scheme and a host, such as https://support.example, without a path.",
+)
+
+if PRODUCTION:
+    for name in ("SECRET_KEY", "JWT_SIGNING_KEY", "AUDIT_KEY"):
+        key = env.text(name)
+        env.refuse(
+            key and is_weak(key), f"{name} is too weak: take 50 random characters or more, made for this server alone."
+        )
+    local_key = VAR_DIR / "secret.key"
+    env.refuse(
+        local_key.exists() and local_key.read_text().strip() in (SECRET_KEY, JWT_SIGNING_KEY),
+        f"SECRET_KEY is the local one of {local_key}; make one for production alone.",
+    )
+    env.refuse(DEBUG, "DEBUG is on; production shows nothing of its insides.")
+    env.refuse("*" in ALLOWED_HOSTS, "ALLOWED_HOSTS holds '*'; name the hosts, or a domain as '.support.example'.")
 
 # How many proxies stand in front of us. Only the last that many entries of X-Forwarded-For are believed.
-TRUSTED_PROXY_HOPS = env.int("TRUSTED_PROXY_HOPS", 0)
+TRUSTED_PROXY_HOPS = env.number("TRUSTED_PROXY_HOPS", 0, 0, 10)
 
 INSTALLED_APPS = [
     "support_platform",
@@ -111,11 +130,16 @@ TEMPLATES = [
 ]
 
 # --- database ---------------------------------------------------------------------------------------------
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'db.sqlite3'}")}
-_database = DATABASES["default"]
+_database = env.address("DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.sqlite3'}", DATABASE_URLS, read_database)
+DATABASES = {"default": _database}
+env.refuse(not _database["NAME"], "DATABASE_URL names no database: postgres://user:password@host:5432/name")
+env.refuse(
+    PRODUCTION and _database["ENGINE"].endswith("sqlite3"),
+    "DATABASE_URL is SQLite, which can lose its last changes with the machine's power; production takes postgres://",
+)
 # How long a change waits for a row, or on SQLite for the database, that another change holds; then it is 503.
-_LOCK_TIMEOUT = env.int("DATABASE_LOCK_TIMEOUT", 5)
-_STATEMENT_TIMEOUT = env.int("DATABASE_STATEMENT_TIMEOUT", 15)
+_LOCK_TIMEOUT = env.number("DATABASE_LOCK_TIMEOUT", 5, 1, 3600)
+_STATEMENT_TIMEOUT = env.number("DATABASE_STATEMENT_TIMEOUT", 15, 0, 86400)
 if _database["ENGINE"].endswith("sqlite3"):
     _database["OPTIONS"] = {
         # IMMEDIATE: a transaction takes the write lock when it begins, so nothing it read can change under it.
@@ -144,7 +168,7 @@ else:
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- cache: the counters of the rate limits --------------------------------------------------------------
-REDIS_URL = env.str("REDIS_URL", "")
+REDIS_URL = env.address("REDIS_URL", "", CACHE_URLS)
 if REDIS_URL:
     CACHES = {
         "default": {
@@ -162,8 +186,12 @@ else:
             "OPTIONS": {"MAX_ENTRIES": 1_000_000},
         }
     }
-# Several worker processes count exactly only in a shared cache; support_platform.checks refuses them without.
-WORKERS = env.int("WEB_CONCURRENCY", 1)
+WORKERS = env.number("WEB_CONCURRENCY", 1, 1, 1000)
+env.refuse(
+    WORKERS > 1 and not REDIS_URL,
+    f"WEB_CONCURRENCY is {WORKERS}, and each worker would count the rate limits for itself. Set REDIS_URL, or run one"
+    " worker with several THREADS.",
+)
 # django-ratelimit's own check knows neither LocMem within one process nor Django's Redis cache.
 SILENCED_SYSTEM_CHECKS = ["django_ratelimit.E003", "django_ratelimit.W001"]
 
@@ -171,14 +199,14 @@ SILENCED_SYSTEM_CHECKS = ["django_ratelimit.E003", "django_ratelimit.W001"]
 # bucket -> what it counts by -> rates, "N/s|m|h|d". Each can be set from the environment, for example
 # RATE_LIMIT_READ=1200/m or RATE_LIMIT_LOGIN_ADDRESS=10/m,50/h.
 RATE_LIMITS = {
-    "read": {"staff user": env.list("RATE_LIMIT_READ", default=["600/m"])},
-    "write": {"staff user": env.list("RATE_LIMIT_WRITE", default=["120/m"])},
-    "analytics": {"staff user": env.list("RATE_LIMIT_ANALYTICS", default=["120/m"])},
+    "read": {"staff user": env.rates("RATE_LIMIT_READ", ["600/m"])},
+    "write": {"staff user": env.rates("RATE_LIMIT_WRITE", ["120/m"])},
+    "analytics": {"staff user": env.rates("RATE_LIMIT_ANALYTICS", ["120/m"])},
     "login": {
-        "address": env.list("RATE_LIMIT_LOGIN_ADDRESS", default=["10/m", "50/h"]),
-        "e-mail": env.list("RATE_LIMIT_LOGIN_EMAIL", default=["5/m"]),
+        "address": env.rates("RATE_LIMIT_LOGIN_ADDRESS", ["10/m", "50/h"]),
+        "e-mail": env.rates("RATE_LIMIT_LOGIN_EMAIL", ["5/m"]),
     },
-    "reset": {"target trader": env.list("RATE_LIMIT_RESET", default=["3/m", "20/d"])},
+    "reset": {"target trader": env.rates("RATE_LIMIT_RESET", ["3/m", "20/d"])},
 }
 
 # --- accounts ------------------------------------------------------------------------------------------
@@ -189,9 +217,11 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
-PASSWORD_RESET_LIFETIME = timedelta(seconds=env.int("PASSWORD_RESET_SECONDS", 3600))
-EMAIL_CONFIRMATION_LIFETIME = timedelta(seconds=env.int("EMAIL_CONFIRMATION_SECONDS", 3 * 24 * 3600))
-AUDIT_REASON_REQUIRED = env.bool("AUDIT_REASON_REQUIRED", False)
+PASSWORD_RESET_LIFETIME = timedelta(seconds=env.number("PASSWORD_RESET_SECONDS", 3600, 60, 7 * 24 * 3600))
+EMAIL_CONFIRMATION_LIFETIME = timedelta(
+    seconds=env.number("EMAIL_CONFIRMATION_SECONDS", 3 * 24 * 3600, 60, 30 * 24 * 3600)
+)
+AUDIT_REASON_REQUIRED = env.switch("AUDIT_REASON_REQUIRED", False)
 
 # Imports run one way (accounts <- trading <- analytics). The two places where a lower app needs a higher one are
 # named here: what a trader's deactivation does with deployments, and what a correction's impact is measured with.
@@ -261,29 +291,33 @@ SPECTACULAR_SETTINGS = {
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=1),
-    "SIGNING_KEY": env.str("JWT_SIGNING_KEY", "") or SECRET_KEY,
+    "SIGNING_KEY": JWT_SIGNING_KEY,
     "ALGORITHM": "HS256",
     "UPDATE_LAST_LOGIN": False,
 }
 
 MAX_BODY_BYTES = 256 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # the console's forms; /api/ takes MAX_BODY_BYTES
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000  # a list of 1,000 rows, each with its box ticked
+DATA_UPLOAD_MAX_NUMBER_FILES = 0  # no form takes one
 
 # --- mail ---------------------------------------------------------------------------------------------
-vars().update(env.email_url("EMAIL_URL", default=f"filemail:///{VAR_DIR / 'mail'}"))
+vars().update(env.address("EMAIL_URL", f"filemail:///{VAR_DIR / 'mail'}", MAIL_URLS, read_mail))
 if EMAIL_BACKEND == "django.core.mail.backends.smtp.EmailBackend":  # noqa: F821  of EMAIL_URL
     EMAIL_BACKEND = "accounts.smtp.EmailBackend"
+env.refuse(
+    PRODUCTION and env.text("EMAIL_URL").startswith("consolemail"),
+    "EMAIL_URL is consolemail://, which writes the mailed links into the log; production takes smtp+tls://host:587",
+)
 # Each wait for the mail server. One that takes a mail later than that gets it again: RFC 5321 asks for patience.
-EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT", 10)
-DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "support@localhost")
+EMAIL_TIMEOUT = env.number("EMAIL_TIMEOUT", 10, 1, 600)
+DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", f"support@{PUBLIC_HOST if PRODUCTION else 'localhost'}")
 # Who talks to the mail server: a thread in the server, or (False) the request itself and then `manage.py send_mails`.
-MAIL_RETRY_IN_SERVER = env.bool("MAIL_RETRY_IN_SERVER", True)
+MAIL_RETRY_IN_SERVER = env.switch("MAIL_RETRY_IN_SERVER", True)
 # A mail that the server itself refuses is tried for so long; while no server is there, nothing is given up.
-MAIL_GIVE_UP = timedelta(hours=env.int("MAIL_GIVE_UP_HOURS", 72))
+MAIL_GIVE_UP = timedelta(hours=env.number("MAIL_GIVE_UP_HOURS", 72, 0, 24 * 365))
 # How long what is over can still be looked at: mails sent or dropped, API sessions ended.
-PURGE_AFTER = timedelta(days=env.int("PURGE_AFTER_DAYS", 30))
-if PURGE_AFTER.days < 0:
-    raise ImproperlyConfigured("PURGE_AFTER_DAYS is negative; it would remove what is still in use.")
+PURGE_AFTER = timedelta(days=env.number("PURGE_AFTER_DAYS", 30, 0, 36500))
 
 # --- the rest -----------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-us"
@@ -295,6 +329,7 @@ STATIC_URL = "/static/"
 # The embedded default serves the files from where the packages have them; production from `collectstatic`.
 STATIC_ROOT = str(VAR_DIR / "static") if PRODUCTION else None
 WHITENOISE_USE_FINDERS = not PRODUCTION
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
@@ -307,33 +342,29 @@ STORAGES = {
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CONTENT_TYPE_NOSNIFF = True
+_ssl_redirect = env.switch("SECURE_SSL_REDIRECT", True)
+_hsts_seconds = env.number("SECURE_HSTS_SECONDS", 365 * 24 * 3600, 0, 10 * 365 * 24 * 3600)
 if PRODUCTION:
-    SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", True)
+    SECURE_SSL_REDIRECT = _ssl_redirect
     SECURE_REDIRECT_EXEMPT = [r"^health/"]
-    SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", 365 * 24 * 3600)
+    SECURE_HSTS_SECONDS = _hsts_seconds
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
+    # A browser takes a cookie of such a name only from this very host, over TLS, for every path.
+    SESSION_COOKIE_NAME = "__Host-sessionid"
+    CSRF_COOKIE_NAME = "__Host-csrftoken"
     if TRUSTED_PROXY_HOPS:
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "support_platform.logs.RequestIdFilter"}},
-    "formatters": {
-        "line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"},
-    },
-    "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "filters": ["request_id"], "formatter": "line"},
-    },
-    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", "INFO")},
-    # Refused requests are answers, not incidents; our own request line already tells them.
-    "loggers": {
-        "django.request": {"level": "ERROR"},
-        "django.security.DisallowedHost": {"level": "CRITICAL"},
-        # runserver's own request line shows the path, and with it a mailed link; ours does not.
-        "django.server": {"level": "CRITICAL"},
-    },
-}
+# --- serving and logs: what gunicorn.conf.py takes ------------------------------------------------------------
+HOST = env.text("HOST", "127.0.0.1")
+PORT = env.number("PORT", 8000, 1, 65535)
+THREADS = env.number("THREADS", 8, 1, 1000)
+
+LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
+LOG_FORMAT = env.choice("LOG_FORMAT", "json" if PRODUCTION else "line", ("json", "line"))
+LOGGING = logs.configuration(LOG_FORMAT, LOG_LEVEL)
+
+env.check()

@@ -22,15 +22,14 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from rest_framework.exceptions import Throttled
 from rest_framework.throttling import BaseThrottle
 
+from . import logs
+from .environment import parse_rate
 from .exceptions import Unavailable
-
-logger = logging.getLogger(__name__)
 
 # Served while the cache is away: what a signed-in caller reads.
 OPEN_BUCKETS = ("read", "analytics")
 
-_RATE = re.compile(r"([1-9][0-9]*)/([1-9][0-9]*)?([smhd])", re.ASCII)
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_WITH_PORT = re.compile(r"(?:\[([^\[\]]*)\]|([0-9.]+))(?::[0-9]{1,5})?")
 
 
 @dataclass(frozen=True)
@@ -51,18 +50,6 @@ class Usage:
     @property
     def exceeded(self):
         return self.count > self.limit
-
-
-def parse_rate(rate):
-    """
-    "120/m" -> (120, 60).
-
-    :raises ValueError: when it is not COUNT/[N](s|m|h|d)
-    """
-    match = _RATE.fullmatch(rate)
-    if not match:
-        raise ValueError(f"{rate!r} is not a rate; write COUNT/s, /m, /h or /d, such as 120/m.")
-    return int(match[1]), int(match[2] or 1) * _SECONDS[match[3]]
 
 
 class Cache:
@@ -117,7 +104,7 @@ class Cache:
 
     @staticmethod
     def _unavailable(error):
-        logger.error("the cache does not count: %s", type(error).__name__)
+        logs.event("cache_away", level=logging.ERROR, error=type(error).__name__)
         return Unavailable("The cache does not count.")
 
 
@@ -177,6 +164,7 @@ def count(request, bucket, key, value, *, then=()):
     noted = http_request.__dict__.setdefault("rate_limits", [])
     noted.extend(found)
     if any(usage.exceeded for usage in found):
+        logs.event("rate_limited", level=logging.WARNING, bucket=bucket, key=key, ip=client_address(http_request))
         next_ones = [usage for other in then for usage in usages(http_request, *other, increment=False)]
         raise Throttled(wait=max(usage.reset for usage in (*noted, *next_ones) if not usage.remaining))
 
@@ -248,17 +236,23 @@ def client_address(request):
     The address a request comes from: the peer, or what the trusted proxies (TRUSTED_PROXY_HOPS) say.
 
     Without the zone of a link-local address; an IPv4 address that a dual-stack socket shows as ::ffff:… is IPv4.
+    A proxy may add a port. The header `Forwarded` is not read: a proxy that sets one passes the other on unchecked.
     """
     address = request.META.get("REMOTE_ADDR", "")
     if settings.TRUSTED_PROXY_HOPS:
         hops = [hop.strip() for hop in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if hop.strip()]
         if len(hops) >= settings.TRUSTED_PROXY_HOPS:
-            address = hops[-settings.TRUSTED_PROXY_HOPS]
+            address = _without_port(hops[-settings.TRUSTED_PROXY_HOPS])
     try:
         parsed = ip_address(address.partition("%")[0])
         return str(getattr(parsed, "ipv4_mapped", None) or parsed)
     except ValueError:
         return "0.0.0.0"  # noqa: S104  not an address to bind, but the one bucket of the unknown
+
+
+def _without_port(hop):
+    match = _WITH_PORT.fullmatch(hop)
+    return (match[1] or match[2] or "") if match else hop
 
 
 def address_key(request):

@@ -11,15 +11,13 @@ from django.views.decorators.http import require_safe
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from . import throttling
+from . import logs, throttling
 from .exceptions import problem_response
 from .filters import AuditEventFilter
 from .models import AuditEvent
 from .permissions import ANY_STAFF
 from .serializers import AuditEventSerializer, LimitsSerializer
 from .viewsets import PlatformView, ResourceViewSet
-
-logger = logging.getLogger(__name__)
 
 
 class AuditViewSet(ResourceViewSet):
@@ -93,7 +91,7 @@ def _state_of(part, probe, probing):
         return probe(probing) or "ok"
     except Exception as error:
         # A probe may fail in any way its library knows; each means: not ready. Its words can name hosts and values.
-        logger.error("not ready: %s (%s)", part, type(error).__name__)
+        logs.event("not_ready", level=logging.ERROR, part=part, error=type(error).__name__)
         return "unavailable"
 
 
@@ -111,7 +109,7 @@ def _close(probing):
     try:
         probing.close()
     except DatabaseError:
-        logger.warning("not ready: the connection that asked was lost")
+        logs.event("not_ready", level=logging.WARNING, part="connection")
 
 
 def _database(probing):

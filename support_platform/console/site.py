@@ -1,5 +1,6 @@
 """The console as a whole: who gets in, what its index shows, and every fault as a page."""
 
+import logging
 from functools import wraps
 
 from django.apps import apps
@@ -15,7 +16,7 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from rest_framework.exceptions import Throttled
 
-from support_platform import audit, throttling
+from support_platform import audit, logs, throttling
 from support_platform.exceptions import is_unavailable
 from support_platform.models import AuditEvent
 from support_platform.pages import fault_page, unavailable_page
@@ -51,6 +52,8 @@ def _answer(view, request, *args, **kwargs):
     except DataError:
         return fault_page(request, 400, "The database cannot hold one of the values.")
     except PermissionDenied:
+        facts = {"actor_id": request.user.pk, "route": logs.route_of(request)}
+        logs.event("permission_denied", level=logging.WARNING, **facts)
         return fault_page(request, 403)
     except Http404:
         return fault_page(request, 404)
@@ -142,6 +145,11 @@ class ConsoleLoginView(LoginView):
         response = self.render_to_response(context, status=429)
         response["Retry-After"] = str(seconds)
         return response
+
+    def form_invalid(self, form):
+        ip = throttling.client_address(self.request)
+        logs.event("login_failed", level=logging.WARNING, source="console", ip=ip)
+        return super().form_invalid(form)
 
     def form_valid(self, form):
         return retried(self._log_in, form)

@@ -12,6 +12,7 @@ from accounts import operations
 from conftest import Api
 from support_platform import views
 from support_platform.exceptions import RETRY_AFTER_SECONDS
+from support_platform.logs import RequestFilter
 from support_platform.tests.calls import BASE, METHODS, all_calls, assert_problem
 
 JSON = "application/json"
@@ -327,12 +328,10 @@ def test_two_requests_have_two_ids(viewer):
 
 
 def test_the_request_id_stands_on_the_log_lines(viewer, caplog):
-    from support_platform.logs import RequestIdFilter
-
-    caplog.handler.addFilter(RequestIdFilter())
+    caplog.handler.addFilter(RequestFilter())
     viewer.get("limits/", headers={"X-Request-ID": "find-me"})
 
-    line = next(record for record in caplog.records if record.name == "support_platform.request")
+    line = next(record for record in caplog.records if record.getMessage().startswith("request "))
     assert line.request_id == "find-me"
 
 
