@@ -50,7 +50,9 @@ class RequestFilter(logging.Filter):
         request = getattr(record, "request", None)
         if record.name == "gunicorn.error" and " request " in str(record.msg):
             self._rename(record, "internal_error" if record.exc_info else "unreadable_request")
-        elif record.name == "django.request" and record.levelno >= logging.ERROR:
+        elif record.name == "django.request":
+            if not record.exc_info:
+                return False  # an answer of ours, which has its own event
             self._rename(record, "internal_error", route=route_of(request), status=record.status_code)
         elif request is not None:
             self._rename(record, "request_refused", route=route_of(request), by=record.name)

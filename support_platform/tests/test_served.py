@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from support_platform.server import SECURITY_HEADERS
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -28,6 +30,7 @@ def server(tmp_path_factory):
     environment = {name: value for name, value in os.environ.items() if name not in foreign}
     environment |= {"VAR_DIR": str(tmp_path), "PORT": port, "PUBLIC_URL": f"http://127.0.0.1:{port}"}
     environment["RATE_LIMIT_LOGIN_ADDRESS"] = "1000/m"  # all tests here come from one address
+    environment |= {"LOG_FORMAT": "json", "LOG_LEVEL": "DEBUG"}
     for command in (["migrate", "--verbosity", "0"], ["seed_demo", "--traders", "3", "--trades", "30"]):
         subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=environment, check=True)
     with (tmp_path / "server.log").open("w") as log:
@@ -64,8 +67,17 @@ def _wait_for(url, seconds=30):
         ("get /api/v1/users/ HTTP/1.1", 400),
         ("GET /api/v1/users/ HTTP/1.1\r\nX-Long: " + "a" * 20000, 431),
         ("GET /api/v1/users/ HTTP/1.1\r\nContent-Length: ten", 400),
+        ("GET /api/v1/users/ HTTP/1.1" + "\r\nX-Many: aaaa" * 101, 431),
+        ("GET /api/v1/users/ HTTP/1.1\r\nAuthorization : Bearer aaaa-secret", 400),
     ],
-    ids=["long address", "method in lower case", "long header", "bad length"],
+    ids=[
+        "long address",
+        "method in lower case",
+        "long header",
+        "bad length",
+        "many headers",
+        "space in a header's name",
+    ],
 )
 def test_what_the_server_cannot_read_is_a_problem_too(server, request_line, status):
     with socket.create_connection(("127.0.0.1", int(server["PORT"])), timeout=10) as connection:
@@ -78,6 +90,9 @@ def test_what_the_server_cannot_read_is_a_problem_too(server, request_line, stat
     assert json.loads(body)["status"] == status
     assert f"X-Request-ID: {json.loads(body)['request_id']}" in head
     assert "aaaa" not in answer
+    for header in (*SECURITY_HEADERS, "Content-Security-Policy"):
+        assert f"\r\n{header}: " in head
+    assert "gunicorn/" not in head
 
 
 def send(server, method, path, body=b"", **headers):
@@ -121,6 +136,32 @@ def test_a_stranger_sets_neither_the_path_nor_the_scheme(server):
     _, _, page = send(server, "GET", "/api/v1/users/?page_size=1", Authorization=bearer, X_Forwarded_Proto="https")
     assert json.loads(page)["next"].startswith(f"http://127.0.0.1:{server['PORT']}/")
     assert send(server, "GET", "/api/v1/users/1%2f", Authorization=bearer)[0] == 404
+
+
+def test_every_line_of_the_servers_log_is_an_event_without_secrets(server):
+    secret = "aaaa-secret"
+    send(server, "GET", f"/api/v1/{secret}/?a={secret}", Authorization=f"Bearer {secret}", Cookie=f"sessionid={secret}")
+    send(server, "GET", f"/account/password/{secret}/", Referer=f"https://{secret}.example/")
+    with socket.create_connection(("127.0.0.1", int(server["PORT"])), timeout=10) as connection:
+        connection.sendall(f"GET /account/password/{secret}/ HTTP/1.1\r\nCookie : {secret}\r\n\r\n".encode())
+        connection.recv(65536)
+
+    text = (Path(server["VAR_DIR"]) / "server.log").read_text()
+    events = [json.loads(line)["event"] for line in text.splitlines()]
+    assert {"request", "unreadable_request", "log"} <= set(events)
+    assert secret not in text
+
+
+def test_what_is_too_large_is_refused_before_it_is_sent(server):
+    for path, announced in [("/api/v1/auth/token/", 300_000), ("/admin/login/", 2_000_000)]:
+        with socket.create_connection(("127.0.0.1", int(server["PORT"])), timeout=20) as connection:
+            connection.sendall(
+                f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+                f"Content-Length: {announced}\r\n\r\n{{".encode()
+            )
+            answer = connection.recv(65536).decode()
+            assert answer.startswith("HTTP/1.1 413 ")
+            assert "\r\nServer: gunicorn\r\n" in answer
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the README's case is played with curl; install it")

@@ -301,6 +301,29 @@ def test_a_right_password_is_refused_unseen_while_limited(monkeypatch):
         ("10.0.0.1", "", 1, "10.0.0.1"),
         ("10.0.0.1", "198.51.100.1", 2, "10.0.0.1"),
         ("10.0.0.1", "junk", 1, "0.0.0.0"),
+        ("10.0.0.1", "198.51.100.1:4711", 1, "198.51.100.1"),
+        ("10.0.0.1", "[2001:db8::1]:4711", 1, "2001:db8::1"),
+        ("10.0.0.1", "[2001:db8::1]", 1, "2001:db8::1"),
+        ("10.0.0.1", "2001:DB8:0:0::1", 1, "2001:db8::1"),
+        ("10.0.0.1", "2001:db8::1, 198.51.100.1", 2, "2001:db8::1"),
+        ("10.0.0.1", "::ffff:198.51.100.1", 1, "198.51.100.1"),
+        ("10.0.0.1", "fe80::1%eth0", 1, "fe80::1"),
+        ("10.0.0.1", " \t198.51.100.1 \t", 1, "198.51.100.1"),
+        ("10.0.0.1", "1.1.1.1,,198.51.100.1,", 1, "198.51.100.1"),
+        ("10.0.0.1", ",".join(["1.1.1.1"] * 500 + ["198.51.100.1"]), 1, "198.51.100.1"),
+        ("10.0.0.1", "1.1.1.1, 2.2.2.2,198.51.100.1, 10.0.0.2", 3, "2.2.2.2"),
+        ("10.0.0.1", "198.51.100.1:4711:1", 1, "0.0.0.0"),
+        ("10.0.0.1", "198.51.100.1:port", 1, "0.0.0.0"),
+        ("10.0.0.1", "[198.51.100.1", 1, "0.0.0.0"),
+        ("10.0.0.1", "[]", 1, "0.0.0.0"),
+        ("10.0.0.1", "[]:80", 1, "0.0.0.0"),
+        ("10.0.0.1", "198.51.100.256", 1, "0.0.0.0"),
+        ("10.0.0.1", "\u0661.1.1.1", 1, "0.0.0.0"),
+        ("10.0.0.1", "198.51.100.1 10.0.0.2", 1, "0.0.0.0"),
+        ("10.0.0.1", "unknown", 1, "0.0.0.0"),
+        ("10.0.0.1", "for=198.51.100.1", 1, "0.0.0.0"),
+        ("10.0.0.1", ", ,", 1, "10.0.0.1"),
+        ("10.0.0.1", None, 1, "10.0.0.1"),
         ("", None, 0, "0.0.0.0"),
         ("::ffff:203.0.113.7", None, 0, "203.0.113.7"),
         ("fe80::1%eth0", None, 0, "fe80::1"),
@@ -312,6 +335,17 @@ def test_the_client_address(settings, peer, forwarded, hops, address):
     headers = {} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded}
 
     assert throttling.client_address(APIRequestFactory().get("/", REMOTE_ADDR=peer, **headers)) == address
+
+
+@pytest.mark.parametrize("hops", [0, 1])
+@pytest.mark.parametrize(
+    "header", ["HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_CLIENT_IP", "HTTP_TRUE_CLIENT_IP", "HTTP_X_FORWARDED"]
+)
+def test_no_other_header_tells_the_address(settings, header, hops):
+    settings.TRUSTED_PROXY_HOPS = hops
+    request = APIRequestFactory().get("/", REMOTE_ADDR="203.0.113.7", **{header: "for=198.51.100.1"})
+
+    assert throttling.client_address(request) == "203.0.113.7"
 
 
 def test_an_ipv6_address_is_counted_by_its_network():
