@@ -99,7 +99,7 @@ class JSONFormatter(_Formatter):
             "request_id": getattr(record, "request_id", "-"),
             "logger": record.name,
             **({} if name else {"message": record.getMessage()}),
-            **getattr(record, "facts", {}),
+            **{fact: value for fact, value in getattr(record, "facts", {}).items() if value is not None},
         }
         if record.exc_info:
             told["exception"] = self.formatException(record.exc_info)

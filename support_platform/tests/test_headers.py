@@ -50,7 +50,7 @@ AREAS = {
         API_CONTENT_SECURITY_POLICY,
         {"/static/support_platform/console.css": 200, "/static/nothing.css": 404},
     ),
-    "": (API_CONTENT_SECURITY_POLICY, {"/": 404, "/nothing": 404, "/admin": 301, "/.git/config": 404}),
+    "": (CONTENT_SECURITY_POLICY, {"/": 404, "/nothing": 404, "/admin": 301, "/.git/config": 404}),
 }
 CASES = [
     pytest.param(path, policy, status, id=path) for policy, paths in AREAS.values() for path, status in paths.items()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib.util import find_spec, module_from_spec
@@ -251,6 +252,14 @@ def test_what_cannot_be_understood_is_named_and_does_not_start(tmp_path, name, v
 )
 def test_what_can_be_understood_starts(tmp_path, name, value):
     assert started_with(tmp_path, **{name: value}) == []
+
+
+def test_every_variable_is_documented():
+    read = set(re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', (ROOT / "support_platform/settings.py").read_text()))
+
+    documented = set(re.findall(r"`([A-Z_]+)`", (ROOT / "docs/settings.md").read_text()))
+    assert len(read) > 25
+    assert read - documented == set()
 
 
 def test_everything_that_is_wrong_is_said_at_once(tmp_path):
