@@ -18,9 +18,10 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from collections import namedtuple
 from contextlib import ExitStack
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import psycopg
 
@@ -42,6 +43,8 @@ UNLIMITED = {
     f"RATE_LIMIT_{bucket}": "1000000/s"
     for bucket in ("READ", "WRITE", "ANALYTICS", "LOGIN_ADDRESS", "LOGIN_EMAIL", "RESET")
 }
+
+Event = namedtuple("Event", "id action subject_type subject_id user changes request_id")
 
 
 class Stand:
@@ -173,6 +176,20 @@ class Stand:
             self._tokens[role] = json.loads(made)["token"]
         return self._tokens[role]
 
+    def last_event(self):
+        """The id of the newest audit event, to read the later ones by."""
+        return self.rows("SELECT coalesce(max(id), 0) FROM support_platform_auditevent")[0][0]
+
+    def events(self, after, **conditions):
+        """The audit events later than that id whose columns equal `conditions`, oldest first."""
+        where = "".join(f" AND {column} = %s" for column in conditions)
+        found = self.rows(
+            f"SELECT {', '.join(Event._fields)} FROM support_platform_auditevent WHERE id > %s{where} ORDER BY id",
+            after,
+            *conditions.values(),
+        )
+        return [Event._make(row)._replace(changes=_as_json(row[Event._fields.index("changes")])) for row in found]
+
     # --- the server ------------------------------------------------------------------------------------
     def serve(self, **choices):
         """A `Server` of this stand; several may run side by side. Use it as a context manager."""
@@ -259,6 +276,24 @@ class Server(Service):
 
     def client(self, token=None):
         return Client(self.port, token)
+
+    def staff(self, role):
+        """A client of the demo staff member of that role."""
+        return self.client(self.stand.token(role))
+
+    def ids(self, resource, **filters):
+        """The ids of a list as the supervisor sees it, page by page."""
+        client, found = self.staff("supervisor"), []
+        url = f"/api/v1/{resource}/?{urlencode(filters)}"
+        while url:
+            page = client.get(url).json()
+            found += [row["id"] for row in page["results"]]
+            url = page["next"] and "{0.path}?{0.query}".format(urlsplit(page["next"]))
+        return found
+
+
+def _as_json(value):
+    return json.loads(value) if isinstance(value, str) else value
 
 
 def _administer(url, statement):

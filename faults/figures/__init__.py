@@ -1,0 +1,34 @@
+"""
+The figures, in the order of the report. Each is a module:
+
+- its docstring: in the first line what is measured, below it how, and what counts as reached
+- ``REACH``: what is to be reached at full size, in words
+- ``FULL`` and ``QUICK``: the sizes, handed to `measure`
+- ``TARGETS``: what it can be measured on, of ``platform``, ``sqlite`` and ``peer``
+- ``OWN_SERVICES``: true if it stops or restarts the database or the cache
+- ``measure(stand, sizes, advance)``: measures on a `stand.Stand` and returns a `Measured`; calls `advance(done, total)`
+  now and then. Chance comes from ``Random(stand.seed)`` alone.
+"""
+
+from dataclasses import dataclass, field
+from importlib import import_module
+
+NAMES = ("increments",)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What came out: whether it is what was to be reached, in words, and the numbers behind the words."""
+
+    reached: bool
+    said: str
+    numbers: dict = field(default_factory=dict)
+
+
+def load(name):
+    """The module of a figure; `NAMES` has the names."""
+    return import_module(f"{__name__}.{name}")
+
+
+def title(figure):
+    return figure.__doc__.strip().splitlines()[0]
