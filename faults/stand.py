@@ -29,7 +29,8 @@ from .client import Client
 from .services import HOST, Postgres, Redis, Service, StandError
 
 ROOT = Path(__file__).resolve().parent.parent
-TARGETS = ("platform", "sqlite", "peer")
+PLATFORM_SERVER = ("gunicorn.conf.py", "support_platform.wsgi")
+PEER_SERVER = ("faults/peer/gunicorn.conf.py", "faults.peer.wsgi")
 STAFF = {
     "viewer": "viewer@demo.example",
     "agent": "agent@demo.example",
@@ -170,9 +171,12 @@ class Stand:
             connection.close()
 
     def token(self, role):
-        """An access token of the demo staff member of that role, good for a day, whatever the limits of logins."""
+        """
+        An access token good for a day, whatever the limits of logins, of the demo staff member of that role, or of
+        the one with that address.
+        """
         if role not in self._tokens:
-            made = self.manage("create_service_token", STAFF[role], "--days", 1, "--json")
+            made = self.manage("create_service_token", STAFF.get(role, role), "--days", 1, "--json")
             self._tokens[role] = json.loads(made)["token"]
         return self._tokens[role]
 
@@ -206,11 +210,11 @@ class Server(Service):
 
     name = "gunicorn"
 
-    def __init__(self, stand, *, workers=4, threads=8, environment=None, application=None, config="gunicorn.conf.py"):
+    def __init__(self, stand, *, workers=4, threads=8, environment=None, application=None, config=None):
         super().__init__(Path(tempfile.mkdtemp(prefix="server-", dir=stand.folder)))
-        self.stand, self.config = stand, config
-        peer = stand.target == "peer"
-        self.application = application or ("faults.peer.project" if peer else "support_platform.wsgi")
+        self.stand = stand
+        shipped = PEER_SERVER if stand.target == "peer" else PLATFORM_SERVER
+        self.config, self.application = config or shipped[0], application or shipped[1]
         self.environment = {
             **stand.environment,
             "HOST": HOST,
@@ -218,8 +222,6 @@ class Server(Service):
             "PUBLIC_URL": self.url,
             "WEB_CONCURRENCY": str(1 if stand.target == "sqlite" else workers),
             "THREADS": str(threads),
-            # The courier is of our configuration, which the peer shares.
-            **({"MAIL_RETRY_IN_SERVER": "false"} if peer else {}),
             **(environment or {}),
         }
 
