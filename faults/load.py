@@ -49,6 +49,38 @@ def at_once(jobs, *, threads=1):
     return [value for _, value in outcomes]
 
 
+def expect(answer, *statuses):
+    """
+    The answer, if it is one of those that the figure is about.
+
+    :raises RuntimeError: if it is another
+    """
+    if answer.status not in statuses:
+        raise RuntimeError(f"{answer.status} where {' or '.join(map(str, statuses))} is due: {answer.body[:500]}")
+    return answer
+
+
+def in_rounds(calls):
+    """
+    Calls side by side, round after round: each of `calls` is a list with one function for each round, and all
+    functions of a round are called at once, each list's in a process of its own.
+
+    :returns: for each round what its functions returned
+    """
+
+    def job(functions):
+        def run(gate):
+            outcomes = []
+            for function in functions:
+                gate()
+                outcomes.append(function())
+            return outcomes
+
+        return run
+
+    return list(zip(*at_once([job(functions) for functions in calls]), strict=True))
+
+
 def _received(reader):
     try:
         return reader.recv()

@@ -181,11 +181,15 @@ class Stand:
         return self._tokens[role]
 
     def last_event(self):
-        """The id of the newest audit event, to read the later ones by."""
+        """The id of the newest audit event, to read the later ones by; the peer has none."""
+        if self.target == "peer":
+            return 0
         return self.rows("SELECT coalesce(max(id), 0) FROM support_platform_auditevent")[0][0]
 
     def events(self, after, **conditions):
-        """The audit events later than that id whose columns equal `conditions`, oldest first."""
+        """The audit events later than that id whose columns equal `conditions`, oldest first; the peer has none."""
+        if self.target == "peer":
+            return []
         where = "".join(f" AND {column} = %s" for column in conditions)
         found = self.rows(
             f"SELECT {', '.join(Event._fields)} FROM support_platform_auditevent WHERE id > %s{where} ORDER BY id",

@@ -13,12 +13,21 @@ The figures, in the order of the report. Each is a module:
 from dataclasses import dataclass, field
 from importlib import import_module
 
-NAMES = ("increments",)
+NAMES = (
+    "increments",
+    "two_fields",
+    "delete_beside_patch",
+    "refresh_race",
+)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What came out: whether it is what was to be reached, in words, and the numbers behind the words."""
+    """
+    What came out: whether it is what was to be reached, in words, and the numbers behind the words.
+
+    A figure that meets an answer it is not about raises; then nothing is measured.
+    """
 
     reached: bool
     said: str

@@ -7,7 +7,7 @@ join up with the next one's, and the versions rise without a gap. An ordinary pr
 increment is a read and a PATCH.
 """
 
-from ..load import at_once
+from ..load import at_once, expect
 from . import Measured
 
 REACH = "16 processes x 50: 800 of 800, 800 audit events, versions without a gap"
@@ -58,10 +58,8 @@ def increment(gate, server, path, times):
         while True:
             body, condition = {"max_open_trades": row["max_open_trades"] + 1}, {"If-Match": f'"{row["version"]}"'}
             answer = client.patch(path, body, headers=condition)
-            if answer.status == 200:
+            if expect(answer, 200, 412).status == 200:
                 break
-            if answer.status != 412:
-                raise RuntimeError(f"PATCH {path} answered {answer.status}: {answer.body}")
             retries += 1
             row = client.get(path).json()
         row = answer.json()
@@ -74,8 +72,6 @@ def increment_unconditionally(gate, server, path, times):
     gate()
     for _ in range(times):
         value = client.get(path).json()["max_open_trades"]
-        answer = client.patch(path, {"max_open_trades": value + 1})
-        if answer.status != 200:
-            raise RuntimeError(f"PATCH {path} answered {answer.status}: {answer.body}")
+        expect(client.patch(path, {"max_open_trades": value + 1}), 200)
         done.append((None, 0))
     return done
