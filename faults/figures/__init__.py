@@ -17,7 +17,11 @@ NAMES = (
     "increments",
     "two_fields",
     "delete_beside_patch",
+    "limits",
+    "idempotency",
     "refresh_race",
+    "unique_race",
+    "deadlocks",
 )
 
 

@@ -7,6 +7,8 @@ join up with the next one's, and the versions rise without a gap. An ordinary pr
 increment is a read and a PATCH.
 """
 
+from functools import partial
+
 from ..load import at_once, expect
 from . import Measured
 
@@ -27,7 +29,7 @@ def measure(stand, sizes, advance):
         before = client.get(path).json()
         last_event = stand.last_event()
         job = increment_unconditionally if stand.target == "peer" else increment
-        jobs = [lambda gate: job(gate, server, path, sizes["increments"])] * sizes["processes"]
+        jobs = [partial(job, server, path, sizes["increments"])] * sizes["processes"]
         answers = [answer for answers in at_once(jobs) for answer in answers]
         after = client.get(path).json()
     gained = after["max_open_trades"] - before["max_open_trades"]
@@ -48,7 +50,7 @@ def measure(stand, sizes, advance):
     return Measured(gained == wanted == len(events) and joined and without_gap, said, numbers)
 
 
-def increment(gate, server, path, times):
+def increment(server, path, times, gate):
     """:returns: for each increment (the version it made, how often it was sent again)"""
     client, done = server.staff("supervisor"), []
     row = client.get(path).json()
@@ -67,7 +69,7 @@ def increment(gate, server, path, times):
     return done
 
 
-def increment_unconditionally(gate, server, path, times):
+def increment_unconditionally(server, path, times, gate):
     client, done = server.staff("supervisor"), []
     gate()
     for _ in range(times):

@@ -5,6 +5,8 @@ Reached: each token is exchanged once, and afterwards neither the winner's new t
 good for anything, as the reuse is taken for theft.
 """
 
+from functools import partial
+
 from ..load import at_once, expect
 from ..stand import PASSWORD, STAFF
 from . import Measured
@@ -26,7 +28,7 @@ def measure(stand, sizes, advance):
             pairs.append(expect(client.post("/api/v1/auth/token/", given), 200).json())
         advance(sizes["tokens"], 2 * sizes["tokens"])
         tokens = [pair["refresh"] for pair in pairs]
-        jobs = [lambda gate: exchange(gate, server, tokens)] * sizes["threads"]
+        jobs = [partial(exchange, server, tokens)] * sizes["threads"]
         won = list(zip(*at_once(jobs, threads=sizes["threads_per_process"]), strict=True))
         winners = [sum(answer is not None for answer in round_) for round_ in won]
         alive = 0
@@ -38,7 +40,7 @@ def measure(stand, sizes, advance):
     return Measured(set(winners) == {1} and not alive, said, numbers)
 
 
-def exchange(gate, server, tokens):
+def exchange(server, tokens, gate):
     """:returns: for each token the pair that it was exchanged for, or None"""
     client, won = server.client(), []
     for token in tokens:
