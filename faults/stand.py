@@ -132,9 +132,9 @@ class Stand:
         return service
 
     # --- data ------------------------------------------------------------------------------------------
-    def manage(self, *arguments):
+    def manage(self, *arguments, environment=None):
         """
-        What a management command prints.
+        What a management command prints; `environment` instead of the stand's, such as a server's.
 
         :raises StandError: if it fails
         """
@@ -142,7 +142,7 @@ class Stand:
         done = subprocess.run(
             [sys.executable, *program, *map(str, arguments)],
             cwd=ROOT,
-            env=self.environment,
+            env=environment or self.environment,
             capture_output=True,
             text=True,
         )

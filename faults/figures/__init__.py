@@ -22,6 +22,8 @@ NAMES = (
     "refresh_race",
     "unique_race",
     "deadlocks",
+    "kill",
+    "failpoints",
 )
 
 
