@@ -119,6 +119,8 @@ def change_contact(user, *, by, verified=False, **values):
                 fields += EMAIL_FIELDS
         elif verified:
             changes["email"] = (user.email, email)
+            if user.pending_email:
+                changes["pending_email"] = (user.pending_email, None)
             mail.queue(OutgoingMail.Kind.EMAIL_CHANGE_NOTICE, user, to=user.email)
             fields += _switch_email(user, email)
         elif email != user.pending_email or not links.email_change_is_open(user, timezone.now()):

@@ -140,12 +140,13 @@ def test_verified_needs_a_right_of_its_own(agent, trader, events):
     assert events() == [] and mail.outbox == []
 
 
-def test_verified_ends_a_change_that_waits(supervisor, change_email, trader):
-    link = change_email("slow@elsewhere.example")
+def test_verified_ends_a_change_that_waits_and_the_event_says_so(supervisor, change_email, trader, events):
+    link, old = change_email("slow@elsewhere.example"), trader.email
 
     supervisor.patch(f"users/{trader.pk}/", {"email": NEW, "verified": True})
 
     assert is_dead_link_page(Browser().open(link))
+    assert events()[-1].changes == {"email": [old, NEW], "pending_email": ["slow@elsewhere.example", None]}
 
 
 # What is refused
