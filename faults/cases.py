@@ -6,7 +6,6 @@ Each case makes a fresh subject (`prepare`), sends its write (`send`), and knows
 again (`retry` yields what was not so), given whether the first one was kept. `bench` is the figure's.
 """
 
-import os
 import re
 import subprocess
 import sys
@@ -74,7 +73,7 @@ class ApiWrite:
 
 
 class TokenCall:
-    """A call on tokens. It takes no key: `again` is the status of sending the same once more, by whether it was kept."""
+    """A call on tokens. It takes no key; `again` is the status of sending it once more, by whether it was kept."""
 
     is_done_once = False
 

@@ -61,8 +61,9 @@ class Client:
         if self.connection is not None and select([self.connection.sock], [], [], 0)[0]:
             self.close()  # nothing is due, so what there is to read is its end
         if self.connection is None:
-            self.connection = http.client.HTTPConnection(HOST, self.port, timeout=self.timeout)
-            self.connection.connect()
+            connection = http.client.HTTPConnection(HOST, self.port, timeout=self.timeout)
+            connection.connect()
+            self.connection = connection
 
     def close(self):
         if self.connection is not None:

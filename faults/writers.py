@@ -15,7 +15,13 @@ from .ledger import COLUMNS, same
 
 PATIENCE = 120  # seconds a write is sent again before it counts as stuck
 PAUSE = 0.05
-TYPES = {"users": "user", "strategies": "strategy", "deployments": "deployment", "trades": "trade", "scanners": "scanner"}
+TYPES = {
+    "users": "user",
+    "strategies": "strategy",
+    "deployments": "deployment",
+    "trades": "trade",
+    "scanners": "scanner",
+}
 
 
 @dataclass(frozen=True)
@@ -135,28 +141,40 @@ class Writers:
         self.journal = []
         self._ended = threading.Event()
         self._given_up = threading.Event()
-        self._threads = []
+        self._threads, self._errors = [], []
 
     def start(self):
         self._ended.clear()
         self._given_up.clear()
         self._threads = [
-            threading.Thread(target=self._write, args=(place,), daemon=True) for place in range(self.count)
+            threading.Thread(target=self._run, args=(place,), daemon=True) for place in range(self.count)
         ]
         for thread in self._threads:
             thread.start()
         return self
 
     def stop(self):
-        """End them, each with the answer to its last write."""
+        """
+        End them, each with the answer to its last write.
+
+        :raises Exception: what one of them raised
+        """
         self._ended.set()
         for thread in self._threads:
             thread.join(PATIENCE + 60)
+        if self._errors:
+            raise self._errors[0]
 
     def leave(self):
         """End them as they are: what has no answer yet is not sent again."""
         self._given_up.set()
         self.stop()
+
+    def _run(self, place):
+        try:
+            self._write(place)
+        except BaseException as error:
+            self._errors.append(error)
 
     def _write(self, place):
         random = Random(f"{self.seed}/{self.name}/{place}/{len(self.journal)}")

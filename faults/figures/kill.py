@@ -11,6 +11,7 @@ is answered with its first answer, byte for byte; and the mail of every reset le
 
 import signal
 import time
+from pathlib import Path
 from random import Random
 
 from .. import outbox
@@ -47,14 +48,15 @@ def measure(stand, sizes, advance):
                 return server.client(token)
 
             for number in range(sizes["rounds"]):
-                writers = Writers(client, rows, count=sizes["writers"], seed=stand.seed, name=f"{mark}-{number}").start()
+                writers = Writers(
+                    client, rows, count=sizes["writers"], seed=stand.seed, name=f"{mark}.{number}"
+                ).start()
                 for _ in range(sizes["kills"] // sizes["rounds"]):
                     time.sleep(random.uniform(0.05, 0.5))
                     kills += server.kill_worker(random.choice(server.workers() or [None])) is not None
                     advance(kills, sizes["kills"])
                 if number % 3 == 1:
-                    server.stop(signal.SIGKILL)
-                    server.start()
+                    kill_master(server)
                     masters += 1
                 writers.stop()
                 journal += writers.journal
@@ -83,10 +85,19 @@ def measure(stand, sizes, advance):
         "faults": faults[:100],
     }
     said = (
-        f"{kills} kills (and {masters} of the master) in {numbers['writes']} writes: {len(cut_short)} without an answer, "
+        f"{kills} kills (and {masters} of the master) in {len(journal)} writes: {len(cut_short)} without an answer, "
         f"{len(kept)} of them kept; {len(faults)} contradictions, {numbers['stuck']} stuck keys"
     )
     return Measured(not faults and kills >= sizes["kills"] * 0.9, said, numbers)
+
+
+def kill_master(server):
+    """Kill it and start another, as whoever watches over it would: once its workers have noticed and freed the port."""
+    workers = server.workers()
+    server.stop(signal.SIGKILL)
+    while any(Path(f"/proc/{pid}").exists() for pid in workers):
+        time.sleep(0.05)
+    server.start()
 
 
 def missing_mails(connection, sink, journal, once):
