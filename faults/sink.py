@@ -31,6 +31,7 @@ class MailSink:
         self.taken = []
         self._server = None
         self._stopping = threading.Event()
+        self.is_up = False
 
     def start(self):
         sink = self
@@ -49,9 +50,11 @@ class MailSink:
         self._server = Server(("127.0.0.1", self.port), Conversation)
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        self.is_up = True
         return self
 
     def stop(self):
+        self.is_up = False
         self._stopping.set()
         self._server.shutdown()
         self._server.server_close()
@@ -60,7 +63,7 @@ class MailSink:
         return self
 
     def __exit__(self, *exception):
-        if not self._stopping.is_set():
+        if self.is_up:
             self.stop()
 
     @property

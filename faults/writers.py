@@ -132,26 +132,34 @@ class Writers:
 
         writers.start(); ...; writers.stop()
 
-    A thread that is stopped first gets the answer to what it has begun. `client` is made anew for each thread.
+    A thread that is stopped first gets the answer to what it has begun, unless it does not insist: then each write is
+    sent once. Each has a client of its own.
     """
 
-    def __init__(self, make_client, rows, *, count, seed, name, keep_alive=True):
+    def __init__(self, make_client, rows, *, count, seed, name, keep_alive=True, insists=True):
         self.make_client, self.rows, self.count, self.seed, self.name = make_client, rows, count, seed, name
-        self.keep_alive = keep_alive
+        self.keep_alive, self.insists = keep_alive, insists
         self.journal = []
         self._ended = threading.Event()
-        self._given_up = threading.Event()
         self._threads, self._errors = [], []
 
     def start(self):
         self._ended.clear()
-        self._given_up.clear()
-        self._threads = [
-            threading.Thread(target=self._run, args=(place,), daemon=True) for place in range(self.count)
-        ]
+        self._threads = [threading.Thread(target=self._run, args=(place,), daemon=True) for place in range(self.count)]
         for thread in self._threads:
             thread.start()
         return self
+
+    def until_answered(self, count, patience=30):
+        """Wait until so many more writes have their answer."""
+        deadline = time.monotonic() + patience
+        wanted = self.answered + count
+        while self.answered < wanted and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    @property
+    def answered(self):
+        return sum(entry.answer is not None for entry in list(self.journal))
 
     def stop(self):
         """
@@ -164,11 +172,6 @@ class Writers:
             thread.join(PATIENCE + 60)
         if self._errors:
             raise self._errors[0]
-
-    def leave(self):
-        """End them as they are: what has no answer yet is not sent again."""
-        self._given_up.set()
-        self.stop()
 
     def _run(self, place):
         try:
@@ -194,13 +197,13 @@ class Writers:
     def insist(self, client, entry):
         """Send a write until it has its answer."""
         deadline = time.monotonic() + PATIENCE
-        while not self._given_up.is_set():
+        while True:
             attempt = attempt_once(client, entry)
             if attempt.answer is not None and not must_come_again(attempt.answer):
                 return
-            if time.monotonic() > deadline:
-                return
             time.sleep(PAUSE)
+            if not self.insists or time.monotonic() > deadline:
+                return
 
 
 def attempt_once(client, entry):

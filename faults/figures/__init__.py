@@ -24,6 +24,10 @@ NAMES = (
     "deadlocks",
     "kill",
     "failpoints",
+    "sigterm",
+    "mail_down",
+    "cache_down",
+    "database_restarts",
 )
 
 
