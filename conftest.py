@@ -3,6 +3,7 @@
 import json
 import os
 import sqlite3
+from collections import Counter
 from importlib import import_module
 from pathlib import Path
 from threading import Barrier, Thread
@@ -217,3 +218,21 @@ def real_data():
     if not folder.is_dir():
         pytest.skip("the real logs are not on this machine; name their folder in REAL_DATA")
     return folder
+
+
+def pytest_addoption(parser):
+    parser.addoption("--case", default="", help="of the hostile corpus only the cases whose name holds this text")
+    parser.addoption("--every-case", action="store_true", help="of the hostile corpus every case, also alike ones")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """How many generated cases were tried, by kind: tests that try many at once tell it by `record_property`."""
+    tried = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if getattr(report, "when", "") == "call":
+                tried.update(dict(report.user_properties))
+    for name, count in sorted(tried.items()):
+        terminalreporter.write_line(f"{count:>7} {name}")
+    if tried:
+        terminalreporter.write_line(f"{tried.total():>7} generated cases in all")

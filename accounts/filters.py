@@ -17,6 +17,8 @@ from .serializers import PHONE
 
 
 class PhoneField(TextField):
+    json_schema = {"type": "string", "pattern": f"^{PHONE.pattern}$"}
+
     def to_python(self, value):
         value = super().to_python(value)
         if value is not None and not PHONE.fullmatch(value):

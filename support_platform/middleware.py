@@ -133,6 +133,7 @@ class RequestMiddleware:
         response["Content-Security-Policy"] = policy
         if request.is_api:
             response["Cache-Control"] = "no-store"
+            response.cookies.clear()  # Django would mend or end a broken cookie of the console's
         response.setdefault("Cache-Control", "no-store")  # the static files have their own
         for name, value in HEADERS.items():
             response.setdefault(name, value)

@@ -35,7 +35,7 @@ class PlatformView:
 
     def initial(self, request, *args, **kwargs):
         super().initial(request, *args, **kwargs)
-        if getattr(self, "action", "") is not None:  # None: no such method, which is answered 405
+        if request.method in self.allowed_methods:  # any other is answered 405
             check_parameters(request, self.allowed_parameters())
 
     def allowed_parameters(self):
