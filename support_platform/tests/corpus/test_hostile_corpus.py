@@ -29,7 +29,7 @@ OPERATIONS = [(call.method, BASE + call.path) for call in all_calls()] + [("GET"
 # What a refused request leaves behind on purpose.
 REFUSED_ATTEMPTS = re.compile(r".*\.(attempt_refused|login_refused)")
 INSIDE = re.compile(
-    r"Traceback|File \"|site-packages|\.py\b|django|Django|sqlite|psycopg|SELECT |INSERT |UPDATE |gunicorn|root:|Python/"
+    r"Traceback|File \"|site-packages|\.py\b|[dD]jango|sqlite|psycopg|SELECT |INSERT |UPDATE |gunicorn|root:|Python/"
 )
 
 
