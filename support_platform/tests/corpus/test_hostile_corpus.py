@@ -22,8 +22,9 @@ from support_platform.models import AuditEvent
 from support_platform.openapi.views import document as described
 from support_platform.tests.calls import BASE, all_calls, assert_problem
 
-from .cases import SECRET, Operation, cases_of
+from .cases import cases_of
 from .credentials import bad_credentials
+from .operation import SECRET, Operation
 
 OPERATIONS = [(call.method, BASE + call.path) for call in all_calls()] + [("GET", "/api/schema/")]
 # What a refused request leaves behind on purpose.
