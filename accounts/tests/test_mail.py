@@ -147,7 +147,7 @@ def test_a_mail_that_the_server_refuses_for_three_days_is_given_up(trader, throu
     waiting.refresh_from_db()
     assert (waiting.attempts, waiting.last_error) == (12, "SMTPRecipientsRefused 550")
     assert waiting.dropped_at is not None and waiting.sent_at is None and waiting.refused_at == refused_at
-    assert f"mail {waiting.pk} (password_changed) given up after 12 tries: SMTPRecipientsRefused 550" in caplog.text
+    assert f"mail={waiting.pk} kind=password_changed error=SMTPRecipientsRefused 550 attempts=12" in caplog.text
     assert trader.email not in caplog.text
 
 
