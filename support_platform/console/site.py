@@ -4,6 +4,7 @@ import logging
 from functools import wraps
 
 from django.apps import apps
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.views import LoginView, PasswordChangeView
@@ -157,6 +158,8 @@ class ConsoleLoginView(LoginView):
     @transaction.atomic
     def _log_in(self, form):
         user = form.get_user()
+        # When this is repeated, the session that the first try made went with its transaction: begin as it came.
+        self.request.session = type(self.request.session)(self.request.COOKIES.get(settings.SESSION_COOKIE_NAME))
         response = super().form_valid(form)
         # The session is not named: its key is a secret.
         changes = {"session": (None, "console")}

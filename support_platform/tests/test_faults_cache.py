@@ -330,6 +330,28 @@ def test_console_and_api_count_the_same_writes(console, agent, trader, limit):
     assert_problem(agent.patch(f"users/{trader.pk}/", {"phone": None}), 429)
 
 
+def test_ones_own_password_counts_as_a_write(console, limit):
+    limit("write", "1/m")
+    guess = {"old_password": "wrong", "new_password1": "another 77", "new_password2": "another 77"}
+
+    assert [console.post("/admin/password_change/", guess).status_code for _ in range(2)] == [200, 429]
+
+
+def test_choosing_and_exporting_count_as_reads(console, trader, limit):
+    limit("read", "3/m")
+
+    answers = [
+        console.choose(User, "deactivate", [trader]),
+        console.post(address(User, "operate", "deactivate"), {"id": trader.pk}),
+        console.choose(User, "export_csv", [trader]),
+        console.choose(User, "export_csv", [trader]),
+        console.post(address(User, "operate", "deactivate"), {"id": trader.pk}),
+    ]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
+    assert answers[0]["RateLimit"].startswith('"read";r=2;')
+
+
 def test_looking_and_choosing_are_no_writes(console, trader, limit):
     limit("write", "1/m")
 
