@@ -12,7 +12,7 @@ import time
 from contextlib import ExitStack
 
 from . import figures, report
-from .services import StandError
+from .servers import StandError
 from .stand import Stand
 
 TRADERS = {True: 24, False: 240}  # quick or not

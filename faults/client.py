@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, field
 from select import select
 
-from .services import HOST
+from .servers import HOST
 
 
 @dataclass(frozen=True)

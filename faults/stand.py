@@ -26,7 +26,7 @@ from urllib.parse import urlencode, urlsplit
 import psycopg
 
 from .client import Client
-from .services import HOST, Postgres, Redis, Service, StandError
+from .servers import HOST, Postgres, Redis, Service, StandError
 
 ROOT = Path(__file__).resolve().parent.parent
 PLATFORM_SERVER = ("gunicorn.conf.py", "support_platform.wsgi")

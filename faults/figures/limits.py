@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass, field
 
 from ..load import at_once, expect
-from ..services import StandError
+from ..servers import StandError
 from . import Measured
 
 REACH = "20 windows x 128 at once x 4 server processes: accepted = limit, each bucket"
@@ -134,7 +134,7 @@ def fill_a_window(server, bucket, sizes):
         refused = [(got, answer) for _, got, answer in answers if answer.status == 429]
         if refused:
             bucket.ready_at = max(got + int(answer.header("Retry-After")) for got, answer in refused)
-        if max(got for _, got, _ in answers) < window_end(bucket, answers):
+        if met_one_window(bucket, answers, sizes["window_seconds"]):
             bucket.accepted.append(len(answers) - len(refused))
             return
         bucket.repeated += 1
@@ -142,15 +142,21 @@ def fill_a_window(server, bucket, sizes):
     raise WindowTooShort
 
 
-def window_end(bucket, answers):
-    """The earliest instant the window can end at: t is in whole seconds, and one more than are sure to be left."""
-    ends = []
-    for sent, _, answer in answers:
+def met_one_window(bucket, answers, seconds):
+    """
+    Whether no two of these requests can have been counted in different windows.
+
+    Each answer says in how many seconds its window ends, rounded up and one more (t); it was counted between sending
+    and receiving, so the end lies between sent + t - 2 and got + t. Ends of different windows are `seconds` apart.
+    """
+    earliest, latest = [], []
+    for sent, got, answer in answers:
         policy = re.fullmatch(r'"[a-z]+";q=([0-9]+);w=[0-9]+', answer.header("RateLimit-Policy"))
         left = re.fullmatch(r'"[a-z]+";r=[0-9]+;t=([0-9]+)', answer.header("RateLimit"))
-        if int(policy[1]) == bucket.limit:
-            ends.append(sent + int(left[1]) - 2)
-    return min(ends)
+        if int(policy[1]) == bucket.limit:  # else it tells of another counter that was tighter
+            earliest.append(sent + int(left[1]) - 2)
+            latest.append(got + int(left[1]))
+    return max(latest) - min(earliest) < seconds
 
 
 def burst(server, calls, threads):
