@@ -7,7 +7,7 @@ from http.cookies import SimpleCookie
 from urllib.parse import urlencode, urlsplit
 
 from .client import Answer
-from .services import HOST
+from .servers import HOST
 
 FIELD = re.compile(r"<input\b[^>]*>")
 ATTRIBUTE = re.compile(r'(name|value|type)="([^"]*)"')

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from ..families import make_family
 from ..ledger import Ledger, read_rows
-from ..services import HOST
+from ..servers import HOST
 from ..watch import Watchers
 from ..writers import Rows, Writers, contradictions
 from . import Measured
