@@ -10,25 +10,21 @@ import re
 from collections import Counter
 
 import pytest
-from django.apps import apps
-from django.core import mail
 from django.test import Client
 
 from accounts import session_operations
 from accounts.models import Broker
 from support_platform.audit import Actor
 from support_platform.middleware import REQUEST_ID
-from support_platform.models import AuditEvent
 from support_platform.openapi.views import document as described
 from support_platform.tests.calls import BASE, all_calls, assert_problem
 
 from .cases import cases_of
 from .credentials import bad_credentials
+from .kept import kept
 from .operation import SECRET, Operation
 
 OPERATIONS = [(call.method, BASE + call.path) for call in all_calls()] + [("GET", "/api/schema/")]
-# What a refused request leaves behind on purpose.
-REFUSED_ATTEMPTS = re.compile(r".*\.(attempt_refused|login_refused)")
 INSIDE = re.compile(
     r"Traceback|File \"|site-packages|\.py\b|[dD]jango|sqlite|psycopg|SELECT |INSERT |UPDATE |gunicorn|root:|Python/"
 )
@@ -140,18 +136,6 @@ def rows_of(answer):
 
 def without_id(answer):
     return json.dumps({**answer.json(), "request_id": ""}, sort_keys=True)
-
-
-def kept():
-    """All there is in the tables of our own, but for what a refused request leaves on purpose."""
-    rows = {}
-    for app in ("support_platform", "accounts", "trading", "analytics"):
-        for model in apps.get_app_config(app).get_models():
-            found = model._base_manager.order_by("pk").values()
-            if model is AuditEvent:
-                found = [row for row in found if not REFUSED_ATTEMPTS.fullmatch(row["action"])]
-            rows[model._meta.label] = list(found)
-    return rows, len(mail.outbox)
 
 
 def who_kept_something(client, cases, signed_in):
