@@ -1,6 +1,7 @@
 """docs/backup.md, done: dump, restore into a fresh database, and look whether all of it came back, guards included."""
 
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -21,7 +22,7 @@ DOCUMENT = Path(settings.BASE_DIR, "docs", "backup.md").read_text()
 def documented(program, **values):
     """The one command of the document that begins like this, its words in capitals replaced by these values."""
     [line] = [line for line in DOCUMENT.splitlines() if line.startswith(program)]
-    words = [values.get(word, word) for word in shlex.split(line)]
+    words = [re.sub(r"[A-Z_]{6,}$", lambda name: values[name[0]], word) for word in shlex.split(line)]
     return [sys.executable, *words[1:]] if words[0] == ".venv/bin/python" else words
 
 
