@@ -22,6 +22,7 @@ def stage(django_db_setup, django_db_blocker):
 @pytest.fixture
 def world(stage, db):
     """The people and rows of the permission tables, as they were before the test."""
+    stage.has_written = True
     return stage
 
 

@@ -58,7 +58,7 @@ SCOPE = {
     "foreign": "  401 403 404 404 404 404 ok  ok  ok  ok  ok",
     "nobody": "   401 403 404 404 404 404 404 404 404 404 404",
 }
-SCOPE_OF_STAFF = dict.fromkeys(("peer", "superuser", "self", "gone"), SCOPE["nobody"])
+SCOPE_OF_STAFF = dict.fromkeys(("peer", "self"), SCOPE["nobody"])
 
 TABLE = [
     ("POST auth/token/", OPEN, "credentials"),
