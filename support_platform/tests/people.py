@@ -63,6 +63,12 @@ KEPT = [
 ]
 
 
+def grid(text):
+    """A block of a table, one line per target: {target: what each caller gets}. A "-" is no target."""
+    lines = (line.split(maxsplit=1) for line in text.strip().splitlines())
+    return {"" if target == "-" else target: line for target, line in lines}
+
+
 class Home:
     """
     A broker, one of its staff, and the rows of its traders by the path of their resource.
@@ -130,7 +136,7 @@ class World:
         self.gone = self._gone()
         self.events = {
             "staff": self._told_of(self.peer),
-            "free staff": self._told_of(self.people["free Agent"]),
+            "free-staff": self._told_of(self.people["free Agent"]),
         }
         self.state = state()
         self.last_event = AuditEvent.objects.latest("id").pk

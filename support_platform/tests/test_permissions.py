@@ -16,48 +16,48 @@ from accounts.tests.factories import PASSWORD, SuperuserFactory
 from support_platform.audit import Actor
 from support_platform.exceptions import problem
 from support_platform.tests.calls import METHODS, all_calls, assert_problem
-from support_platform.tests.people import STAFF, STRANGERS
+from support_platform.tests.people import STAFF, STRANGERS, grid
 from support_platform.viewsets import ResourceViewSet
 
-# A grid says what each caller gets for a target of each kind; ok is any 2xx. The callers, people.STRANGERS being one
-# column:   strangers, no role, Viewer, Agent, service, Supervisor, foreign Agent, foreign Supervisor, free Agent,
-#           free Supervisor, superuser
-OPEN = {"": "ok  ok  ok  ok  ok  ok  ok  ok  ok  ok  ok"}
-ANY_STAFF = {"": "401 ok  ok  ok  ok  ok  ok  ok  ok  ok  ok"}
-LIST = {"": "401 403 ok  ok  ok  ok  ok  ok  ok  ok  ok"}
-HIDDEN = "        401 404 404 404 404 404 404 404 404 404 404"
-VIEWER = {
-    "own": "      401 403 ok  ok  ok  ok  404 404 ok  ok  ok",
-    "foreign": "  401 404 404 404 404 404 ok  ok  ok  ok  ok",
-    "nobody": HIDDEN,
-}
-AGENT = {
-    "own": "      401 403 403 ok  ok  ok  404 404 ok  ok  ok",
-    "foreign": "  401 404 404 404 404 404 ok  ok  ok  ok  ok",
-    "nobody": HIDDEN,
-}
-SUPERVISOR = {
-    "own": "      401 403 403 403 403 ok  404 404 403 ok  ok",
-    "foreign": "  401 404 404 404 404 404 403 ok  403 ok  ok",
-    "nobody": HIDDEN,
-}
+# What each caller gets for a target of each kind; ok is any 2xx. The columns, of which the first stands for
+# people.STRANGERS and the others are people.STAFF:
+#   strangers, no role, Viewer, Agent, service, Supervisor,
+#   foreign Agent, foreign Supervisor, free Agent, free Supervisor, superuser
+OPEN = grid("-      ok  ok  ok  ok  ok  ok   ok  ok  ok  ok  ok")
+ANY_STAFF = grid("- 401 ok  ok  ok  ok  ok   ok  ok  ok  ok  ok")
+LIST = grid("-      401 403 ok  ok  ok  ok   ok  ok  ok  ok  ok")
+VIEWER = grid("""
+    own        401 403 ok  ok  ok  ok   404 404 ok  ok  ok
+    foreign    401 404 404 404 404 404  ok  ok  ok  ok  ok
+    nobody     401 404 404 404 404 404  404 404 404 404 404
+""")
+AGENT = grid("""
+    own        401 403 403 ok  ok  ok   404 404 ok  ok  ok
+    foreign    401 404 404 404 404 404  ok  ok  ok  ok  ok
+    nobody     401 404 404 404 404 404  404 404 404 404 404
+""")
+SUPERVISOR = grid("""
+    own        401 403 403 403 403 ok   404 404 403 ok  ok
+    foreign    401 404 404 404 404 404  403 ok  403 ok  ok
+    nobody     401 404 404 404 404 404  404 404 404 404 404
+""")
 # For calls on accounts: staff do not exist here, not for a superuser and not for themselves.
-STAFF_ARE_HIDDEN = dict.fromkeys(("peer", "superuser", "self", "gone"), HIDDEN)
+STAFF_ARE_HIDDEN = dict.fromkeys(("peer", "superuser", "self", "gone"), VIEWER["nobody"])
 # The audit trail: one's own events, and those of others for who has the right to read them.
-TRAIL = {
-    "own": "      401 404 404 404 404 ok  404 404 404 ok  ok",
-    "foreign": "  401 404 404 404 404 404 404 ok  404 ok  ok",
-    "self": "     401 ok  ok  ok  ok  ok  ok  ok  ok  ok  ok",
-    "staff": "    401 404 404 404 404 ok  404 404 404 ok  ok",
-    "free staff": "401 404 404 404 404 404 404 404 404 ok  ok",
-    "nobody": HIDDEN,
-}
+TRAIL = grid("""
+    own        401 404 404 404 404 ok   404 404 404 ok  ok
+    foreign    401 404 404 404 404 404  404 ok  404 ok  ok
+    self       401 ok  ok  ok  ok  ok   ok  ok  ok  ok  ok
+    staff      401 404 404 404 404 ok   404 404 404 ok  ok
+    free-staff 401 404 404 404 404 404  404 404 404 ok  ok
+    nobody     401 404 404 404 404 404  404 404 404 404 404
+""")
 # The figures of one scope, which has no place in the path: without the right, no scope is looked for.
-SCOPE = {
-    "own": "      401 403 ok  ok  ok  ok  404 404 ok  ok  ok",
-    "foreign": "  401 403 404 404 404 404 ok  ok  ok  ok  ok",
-    "nobody": "   401 403 404 404 404 404 404 404 404 404 404",
-}
+SCOPE = grid("""
+    own        401 403 ok  ok  ok  ok   404 404 ok  ok  ok
+    foreign    401 403 404 404 404 404  ok  ok  ok  ok  ok
+    nobody     401 403 404 404 404 404  404 404 404 404 404
+""")
 SCOPE_OF_STAFF = dict.fromkeys(("peer", "self"), SCOPE["nobody"])
 
 TABLE = [
@@ -108,7 +108,7 @@ TABLE = [
     ("GET audit/", ANY_STAFF),
     ("GET audit/{id}/", TRAIL),
     ("GET limits/", ANY_STAFF),
-]  # fmt: skip
+]
 
 # What needs no one's right: path -> status for whoever asks. Whose link it is, the link itself says
 # (accounts/tests/test_account_pages.py), and what stands below admin/ is test_permissions_console's.
@@ -177,14 +177,14 @@ def outcome_of(answer):
 
 
 SCOPES = {"user=": "users", "strategy=": "strategies", "deployment=": "deployments"}
-ROWS = [(Row(*call.split(" ", 1), *body), grid) for call, grid, *body in TABLE]
+ROWS = [(Row(*call.split(" ", 1), *body), targets) for call, targets, *body in TABLE]
 LINES = [
     # Who is turned away at the door is so before any row is looked at; on other rows one of them stands for all.
     pytest.param(
         row, target, line_of(line, STRANGERS if target in ("", "own") else STRANGERS[:1]), id=f"{row} {target}"
     )
-    for row, grid in ROWS
-    for target, line in grid.items()
+    for row, targets in ROWS
+    for target, line in targets.items()
 ]
 READS = [line for line in LINES if line.values[0].method == "GET" and line.values[1] in ("", "own", "foreign")]
 WRITES = [line for line in LINES if line.values[0].method != "GET" and line.values[1] in ("own", "foreign", "self")]
@@ -199,11 +199,11 @@ def test_every_row_has_its_call():
 
 
 def test_every_call_on_a_row_is_tried_on_those_out_of_reach():
-    on_a_row = [(row, grid) for row, grid in ROWS if "{id}" in row.path]
-    on_an_account = [(row, grid) for row, grid in on_a_row if row.path.startswith("users/")]
-
-    assert [row for row, grid in on_a_row if not {"own", "foreign", "nobody"} <= grid.keys()] == []
-    assert [row for row, grid in on_an_account if not STAFF_ARE_HIDDEN.keys() <= grid.keys()] == []
+    for row, targets in ROWS:
+        if "{id}" in row.path:
+            assert {"own", "foreign", "nobody"} <= targets.keys(), row
+        if row.path.startswith("users/{id}/"):
+            assert STAFF_ARE_HIDDEN.keys() <= targets.keys(), row
 
 
 def test_the_table_is_large_enough():

@@ -10,6 +10,7 @@ from django.core.management.base import CommandError
 
 from support_platform.commands import ActingCommand
 from support_platform.tests.commands import run
+from support_platform.tests.people import grid
 from trading.tests.csv_rows import COLUMNS, GOOD
 
 # What comes of it. ok: done; who: --by names no active staff account; right: one that may not do this; reach: the
@@ -18,26 +19,32 @@ BY = (
     *("system", "nobody", "trader", "deactivated", "no role", "Viewer", "Agent", "Supervisor"),
     *("foreign Agent", "foreign Supervisor", "free Agent", "free Supervisor", "superuser"),
 )
-#               system nobody trader deactivated | no role Viewer Agent Supervisor | foreign A. S. | free A. S. | root
-BY_AGENT = {
-    "own": "     ok    who who who   right right ok    ok      reach reach   ok    ok      ok",
-    "foreign": " ok    who who who   right right reach reach   ok    ok      ok    ok      ok",
-    "nobody": "  reach who who who   right right reach reach   reach reach   reach reach   reach",
-}
+#              system nobody trader deactivated   no role, Viewer, Agent, Supervisor   foreign A, S   free A, S   root
+BY_AGENT = grid("""
+    own            ok    who who who   right right ok    ok      reach reach   ok    ok      ok
+    foreign        ok    who who who   right right reach reach   ok    ok      ok    ok      ok
+    nobody         reach who who who   right right reach reach   reach reach   reach reach   reach
+""")
 STAFF_ARE_HIDDEN = dict.fromkeys(("peer", "superuser", "self"), BY_AGENT["nobody"])
-BY_SUPERVISOR = {
-    "own": "     ok    who who who   right right right ok      right reach   right ok      ok",
-    "foreign": " ok    who who who   right right right reach   right ok      right ok      ok",
-    "nobody": "  ok    who who who   right right right ok      right reach   right ok      ok",  # who is made then
-    "peer": "    reach who who who   right right right reach   right reach   right reach   reach",
-    "superuser": "reach who who who  right right right reach   right reach   right reach   reach",
-    "self": "    reach who who who   right right right reach   right reach   right reach   reach",
-    "own as foreign": "reach who who who right right right reach right reach right reach   reach",
-    "new broker": "ok  who who who   right right right reach   right reach   right reach   ok",
-}
-ROOT = "         ok    who who who   right right right right   right right   right right   ok"
-NONE = "         none  who who who   right right right right   right right   right right   none"
-BY_ROOT = {"peer": ROOT, "superuser": ROOT, "self": ROOT, "own": NONE, "nobody": NONE}
+BY_SUPERVISOR = grid("""
+    own            ok    who who who   right right right ok      right reach   right ok      ok
+    foreign        ok    who who who   right right right reach   right ok      right ok      ok
+    own-as-foreign reach who who who   right right right reach   right reach   right reach   reach
+    new            ok    who who who   right right right ok      right reach   right ok      ok
+    new-broker     ok    who who who   right right right reach   right reach   right reach   ok
+    peer           reach who who who   right right right reach   right reach   right reach   reach
+    superuser      reach who who who   right right right reach   right reach   right reach   reach
+    self           reach who who who   right right right reach   right reach   right reach   reach
+""")
+BY_ROOT = grid("""
+    peer           ok    who who who   right right right right   right right   right right   ok
+    superuser      ok    who who who   right right right right   right right   right right   ok
+    self           ok    who who who   right right right right   right right   right right   ok
+    own            none  who who who   right right right right   right right   right right   none
+    nobody         none  who who who   right right right right   right right   right right   none
+""")
+DEACTIVATED_IS_NONE = {"deactivated": BY_ROOT["nobody"]}
+TO_CREATE = {"": BY_ROOT["peer"]}
 
 TABLE = [
     ("reset_password EMAIL", BY_AGENT | STAFF_ARE_HIDDEN),
@@ -46,15 +53,15 @@ TABLE = [
     ("stop_deployments EMAIL", BY_AGENT | STAFF_ARE_HIDDEN),
     ("import_trades TRADES --trader EMAIL --broker BROKER", BY_SUPERVISOR),
     ("import_orders ORDERS --trader EMAIL --broker BROKER", BY_SUPERVISOR),
-    ("create_staff new@desk.example --role viewer", {"": ROOT}),
-    ("create_staff new@desk.example --role supervisor --broker New", {"": ROOT}),
-    ("create_service_token EMAIL --days 1", BY_ROOT | {"deactivated": NONE}),
+    ("create_staff new@desk.example --role viewer", TO_CREATE),
+    ("create_staff new@desk.example --role supervisor --broker New", TO_CREATE),
+    ("create_service_token EMAIL --days 1", BY_ROOT | DEACTIVATED_IS_NONE),
     ("changepassword EMAIL", BY_ROOT),
-]  # fmt: skip
+]
 LINES = [
     pytest.param(command, target, dict(zip(BY, line.split(), strict=True)), id=f"{command} {target}")
-    for command, grid in TABLE
-    for target, line in grid.items()
+    for command, targets in TABLE
+    for target, line in targets.items()
 ]
 ORDERS = (
     "order_id,symbol,side,quantity,expected_price,filled_price,signal_at,sent_at,acknowledged_at,filled_at\n"
@@ -72,9 +79,10 @@ def test_every_command_that_takes_by_has_its_rows():
 
 
 def test_every_command_on_an_account_is_tried_on_staff():
-    on_an_account = [grid for command, grid in TABLE if "EMAIL" in command]
-
-    assert all({"own", "peer", "superuser", "self", "nobody"} <= grid.keys() for grid in on_an_account)
+    for command, targets in TABLE:
+        if "EMAIL" in command:
+            assert {"own", "peer", "superuser", "self"} <= targets.keys(), command
+            assert {"nobody", "new"} & targets.keys(), command
 
 
 @pytest.fixture
@@ -107,15 +115,15 @@ def test_permissions_of_commands(command, target, line, world, files):
 
 
 def email_of(world, target, by):
-    if target in ("own as foreign", "deactivated"):
-        return world.people["trader" if target == "own as foreign" else target].email
-    return world.email_of("nobody" if target == "new broker" else target, by) if target else ""
+    if target == "deactivated":
+        return world.people[target].email
+    return world.email_of("own" if target == "own-as-foreign" else target, by) if target else ""
 
 
 def broker_of(world, target):
-    if target == "new broker":
+    if target == "new-broker":
         return "New"
-    return (world.foreign if target in ("foreign", "own as foreign") else world.own).broker.name
+    return (world.foreign if target in ("foreign", "own-as-foreign") else world.own).broker.name
 
 
 def outcome_of(*args):

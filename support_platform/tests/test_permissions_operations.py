@@ -1,0 +1,211 @@
+"""
+Who may do what with chosen rows of the console, and what its exports, searches and filters tell of rows out of reach.
+
+An operation without a row fails. Words and grids are those of test_permissions_console.
+"""
+
+import csv
+
+import pytest
+from django.contrib import admin
+
+from accounts.models import User
+from support_platform.tests.console import address
+from support_platform.tests.people import NOBODY
+from support_platform.tests.test_permissions_console import (
+    BY_AGENT,
+    BY_ROOT,
+    BY_SUPERVISOR,
+    CALLERS,
+    LISTS,
+    MODELS,
+    STAFF_STAY,
+    line_of,
+    outcome_of,
+)
+
+OPERATIONS = {
+    "users/reset_password": BY_AGENT | STAFF_STAY,
+    "users/deactivate": BY_AGENT | STAFF_STAY,
+    "users/activate": BY_AGENT | STAFF_STAY,
+    "users/cancel_email_change": BY_AGENT | STAFF_STAY,
+    "strategies/publish": BY_AGENT,
+    "strategies/unpublish": BY_AGENT,
+    "strategies/delete": BY_SUPERVISOR,
+    "strategies/restore": BY_SUPERVISOR,
+    "deployments/pause": BY_AGENT,
+    "deployments/resume": BY_AGENT,
+    "deployments/stop": BY_AGENT,
+    "scanners/delete": BY_AGENT,
+    "scanners/restore": BY_AGENT,
+    "sessions/revoke": BY_ROOT,
+}
+# Whom it is not for is sent back to the list.
+CELLS = [
+    pytest.param(path, target, line_of(line.replace("home", "list"), target), id=f"{path} {target}")
+    for path, targets in OPERATIONS.items()
+    for target, line in targets.items()
+]
+
+
+def test_every_operation_has_its_row():
+    operations = {
+        f"{name}/{operation}" for name, model in MODELS.items() for operation in admin.site._registry[model].operations
+    }
+
+    assert operations == OPERATIONS.keys()
+
+
+def sent(path, rows):
+    """What the page that asks why sends back."""
+    seen = " ".join(f"{pk}:{version}" for pk, version in rows)
+    return {"seen": seen, "reason": "asked by phone", "deployments": "leave"}
+
+
+def versioned(path, target, world, actor):
+    """The target's id with the version it has, or that a page would make up."""
+    name, _, operation = path.partition("/")
+    pk = world.id_of(target, path, actor)
+    row = MODELS[name].objects.filter(pk=pk).first()
+    return pk, getattr(row, "version", 0 if name == "sessions" else 1)
+
+
+@pytest.mark.parametrize(("path", "target", "line"), CELLS)
+def test_operations(path, target, line, world):
+    name, _, operation = path.partition("/")
+    url = address(MODELS[name], "operate", operation)
+    seen = {}
+    for actor in line:
+        data = sent(path, [versioned(path, target, world, actor)])
+        with world.moment():
+            answer = world.console(actor).post(url, data)
+
+            seen[actor] = outcome_of(answer)
+            if seen[actor] == "ok":
+                changes, refused = world.told()
+                assert ([event.actor_id for event in changes], refused) == ([world.people[actor].pk], []), actor
+            else:
+                world.assert_nothing_kept(attempts=0 if seen[actor] == "door" else 1)
+    assert seen == line
+
+
+@pytest.mark.parametrize(("path", "target", "line"), [c for c in CELLS if c.values[1] in ("own", "foreign")])
+def test_an_operation_is_offered_to_whom_it_is_allowed(path, target, line, world):
+    """From the list's menu, and from the row's page: both ask why on a page first, and keep nothing yet."""
+    line = {actor: "page" if line[actor] == "ok" else line[actor] for actor in CALLERS}
+    name, _, operation = path.partition("/")
+    pk = versioned(path, target, world, "superuser")[0]
+    asked = {
+        address(MODELS[name]): {"action": operation, "_selected_action": [pk], "index": "0"},
+        address(MODELS[name], "operate", operation): {"id": pk},
+    }
+    for url, data in asked.items():
+        seen = {}
+        for actor in line:
+            with world.moment():
+                answer = world.console(actor).post(url, data)
+
+                seen[actor] = outcome_of(answer)
+                is_refused_the_list = url in LISTS and (actor == "no role" or name == "sessions")
+                is_attempt = seen[actor] in ("403", "list") and not is_refused_the_list
+                world.assert_nothing_kept(attempts=1 if is_attempt else 0)
+        assert seen == line
+
+
+@pytest.mark.parametrize("path", OPERATIONS)
+def test_of_several_rows_those_in_reach_are_changed_and_the_others_are_refused(path, world):
+    name, _, operation = path.partition("/")
+    url = address(MODELS[name], "operate", operation)
+    targets = [target for target in OPERATIONS[path] if target != "self"]
+    lines = {target: line_of(OPERATIONS[path][target], "") for target in targets}
+    rows = [versioned(path, target, world, "superuser") for target in targets]
+    for actor in CALLERS:
+        with world.moment():
+            answer = world.console(actor).post(url, sent(path, rows))
+
+            changes, refused = world.told()
+            allowed = [target for target in targets if lines[target][actor] == "ok"]
+            assert len(changes) == len(allowed), actor
+            assert len(refused) == len(targets) - len(allowed), actor
+            assert (answer.status_code == 403) == (lines["own"][actor] == lines["foreign"][actor] == "403")
+            if not changes:
+                world.assert_nothing_kept(attempts=len(targets))
+
+
+@pytest.mark.parametrize("path", OPERATIONS)
+def test_an_operation_takes_a_post(path, world):
+    name, _, operation = path.partition("/")
+    url = address(MODELS[name], "operate", operation)
+
+    assert outcome_of(world.console("anonymous").get(url)) == "door"
+    assert outcome_of(world.console("superuser").get(url)) == "405"
+    world.assert_nothing_kept()
+
+
+# --- exports, autocomplete ----------------------------------------------------------------------------
+def permitted(world, actor, rows):
+    broker = world.people[actor].broker
+    return {str(row.pk) for row in rows if broker in (None, getattr(row, "user", row).broker)}
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in MODELS if name not in ("audit", "staff", "brokers", "sessions", "mails")]
+)
+def test_an_export_holds_exactly_the_rows_in_reach(name, world):
+    model = MODELS[name]
+    rows = model.objects.filter(is_staff=False) if name == "users" else model.objects.all()
+    for actor in CALLERS:
+        for across, chosen in (("1", [NOBODY]), ("0", [row.pk for row in rows])):
+            data = {"action": "export_csv", "select_across": across, "_selected_action": chosen, "index": "0"}
+            with world.moment():
+                answer = world.console(actor).post(address(model), data)
+
+                if actor == "no role":
+                    assert answer.status_code == 403
+                    world.assert_nothing_kept()
+                    continue
+                lines = csv.DictReader(b"".join(answer.streaming_content).decode("utf-8-sig").splitlines())
+                assert {line["id"] for line in lines} == permitted(world, actor, rows), actor
+                assert [event.actor_id for event in world.told()[0]] == [world.people[actor].pk]
+
+
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [
+        ("app_label=trading&model_name=strategy&field_name=user", "users"),
+        ("app_label=trading&model_name=deployment&field_name=strategy", "strategies"),
+        ("app_label=trading&model_name=trade&field_name=deployment", "deployments"),
+        ("app_label=trading&model_name=order&field_name=trade", "trades"),
+        ("app_label=accounts&model_name=user&field_name=broker", None),
+    ],
+)
+def test_autocomplete_finds_exactly_the_rows_in_reach(field, name, world):
+    for actor in CALLERS:
+        answer = world.console(actor).get(f"/admin/autocomplete/?{field}&term=")
+
+        if actor == "no role" or (name is None and actor != "superuser"):
+            assert answer.status_code == 403, actor
+        elif name:
+            rows = MODELS[name].objects.all() if name != "users" else User.objects.filter(is_staff=False)
+            assert {row["id"] for row in answer.json()["results"]} == permitted(world, actor, rows), actor
+    world.assert_nothing_kept()
+
+
+def test_a_filter_by_a_foreign_row_is_answered_as_one_by_no_row(world):
+    for name, parameter, target in (
+        ("strategies", "user", "users"),
+        ("deployments", "user", "users"),
+        ("deployments", "strategy", "strategies"),
+        ("trades", "user", "users"),
+        ("trades", "strategy", "strategies"),
+        ("trades", "deployment", "deployments"),
+        ("orders", "trade", "trades"),
+        ("scanners", "user", "users"),
+    ):
+        for actor in ("Viewer", "Supervisor"):
+            console, url = world.console(actor), address(MODELS[name])
+            answers = [
+                console.get(f"{url}?{parameter}={world.id_of(where, target, actor)}")
+                for where in ("own", "foreign", "nobody")
+            ]
+            assert [answer.status_code for answer in answers] == [200, 404, 404], (actor, name, parameter)
