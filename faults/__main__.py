@@ -12,6 +12,7 @@ import time
 from contextlib import ExitStack
 
 from . import figures, report
+from .load import JobFailed, UnexpectedAnswer
 from .servers import StandError
 from .stand import Stand
 
@@ -87,7 +88,7 @@ def measure(names, target, options):
             stand = stands[figure.OWN_SERVICES]
             sizes = figure.QUICK if options.quick else figure.FULL
             began = time.monotonic()
-            measured = figure.measure(stand, sizes, lambda done, total, say=say: say(f"{done}/{total}"))
+            measured = outcome(figure, stand, sizes, lambda done, total, say=say: say(f"{done}/{total}"))
             result = report.result(
                 name, measured, target=target, sizes=sizes, stand=stand, seconds=time.monotonic() - began
             )
@@ -98,6 +99,16 @@ def measure(names, target, options):
                 verdict = "reached" if measured.reached else "NOT REACHED"
                 print(f"{name}: {verdict}: {measured.said} ({result['seconds']} s)", flush=True)
     return results
+
+
+def outcome(figure, stand, sizes, advance):
+    """What it measured; a figure that was ended by an answer it is not about is not reached."""
+    try:
+        return figure.measure(stand, sizes, advance)
+    except UnexpectedAnswer as error:
+        return figures.Measured(False, f"ended by {error}")
+    except JobFailed as error:
+        return figures.Measured(False, f"ended by {error.cause}")
 
 
 class Progress:

@@ -12,6 +12,15 @@ PATIENCE = 300  # seconds a job waits for the others
 class JobFailed(Exception):
     """A job raised; the text is its traceback."""
 
+    @property
+    def cause(self):
+        """The last line of it: what was raised, and what it said."""
+        return str(self).strip().splitlines()[-1]
+
+
+class UnexpectedAnswer(Exception):
+    """An answer that the figure is not about, such as a 500: what it measures does not hold."""
+
 
 def at_once(jobs, *, threads=1):
     """
@@ -53,10 +62,11 @@ def expect(answer, *statuses):
     """
     The answer, if it is one of those that the figure is about.
 
-    :raises RuntimeError: if it is another
+    :raises UnexpectedAnswer: if it is another
     """
     if answer.status not in statuses:
-        raise RuntimeError(f"{answer.status} where {' or '.join(map(str, statuses))} is due: {answer.body[:500]}")
+        due = " or ".join(map(str, statuses))
+        raise UnexpectedAnswer(f"{answer.status} where {due} is due: {answer.body[:500]}")
     return answer
 
 

@@ -36,7 +36,7 @@ class Measured:
     """
     What came out: whether it is what was to be reached, in words, and the numbers behind the words.
 
-    A figure that meets an answer it is not about raises; then nothing is measured.
+    A figure that meets an answer it is not about (`load.expect`) ends there and is not reached.
     """
 
     reached: bool

@@ -9,6 +9,7 @@ beside a change of it.
 """
 
 from ..load import expect, in_rounds
+from ..servers import StandError
 from . import Measured
 
 REACH = "200 rounds, 0 resurrected, one winner, one audit event"
@@ -61,7 +62,7 @@ def deletions(server, count):
     client = server.staff("supervisor")
     deployments = server.ids("deployments", status="active")
     if len(deployments) < 2 * count:
-        raise RuntimeError(f"{len(deployments)} active deployments are too few for {2 * count} rounds.")
+        raise StandError(f"{len(deployments)} active deployments are too few for {2 * count} rounds.")
     run = [client.get(f"/api/v1/deployments/{pk}/").json() for pk in deployments[: 2 * count]]
     yield [
         Pair(

@@ -10,7 +10,7 @@ entity tag and bytes.
 import time
 from functools import partial
 
-from ..load import at_once, expect
+from ..load import UnexpectedAnswer, at_once, expect
 from . import Measured
 
 REACH = "200 keys x 16: 200 effects, 3,000 replays equal to the byte"
@@ -65,7 +65,7 @@ def send(server, calls, done, seed, gate):
         while (answer := expect(client.call(method, path, body, headers), 200, 202, 409, 412)).status == 409:
             waited += 1
             if waited > PATIENCE:
-                raise RuntimeError(f"Still told to wait, the {waited}th time: {answer.body}")
+                raise UnexpectedAnswer(f"Still told to wait, the {waited}th time: {answer.body}")
             time.sleep(0.1)
         outcomes.append((answer, waited))
     return outcomes

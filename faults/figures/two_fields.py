@@ -7,6 +7,7 @@ of it.
 """
 
 from ..load import expect, in_rounds
+from ..servers import StandError
 from . import Measured
 
 REACH = "300 rounds, 0 lost"
@@ -29,7 +30,7 @@ def measure(stand, sizes, advance):
             resource = ("deployments", "users")[done // sizes["batch"] % 2]
             chosen = [rows[resource][place % len(rows[resource])] for place in range(sizes["batch"])]
             if len(set(chosen)) < len(chosen):
-                raise RuntimeError(f"Too few {resource} for a batch of {len(chosen)}.")
+                raise StandError(f"Too few {resource} for a batch of {len(chosen)}.")
             paths = [f"/api/v1/{resource}/{pk}/" for pk in chosen]
             bodies = [changes(stand, resource, done + place) for place in range(len(chosen))]
             before = [client.get(path).json() for path in paths]

@@ -6,6 +6,7 @@ Each call switches a trader's address at once (`verified`). Reached: in every ro
 """
 
 from ..load import expect, in_rounds
+from ..servers import StandError
 from . import Measured
 
 REACH = "100 rounds x 8: one 200 each, the others 409, no 5xx"
@@ -20,7 +21,7 @@ def measure(stand, sizes, advance):
     with stand.serve() as server:
         traders = server.ids("users", status="active")[: sizes["callers"]]
         if len(traders) < sizes["callers"]:
-            raise RuntimeError(f"{len(traders)} active traders are too few.")
+            raise StandError(f"{len(traders)} active traders are too few.")
         for done in range(0, sizes["rounds"], sizes["batch"]):
             advance(done, sizes["rounds"])
             addresses = [f"wanted{number}-{stand.seed}@demo.example" for number in range(done, done + sizes["batch"])]

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from faults.client import Answer
-from faults.load import JobFailed, at_once, expect, in_rounds
+from faults.load import JobFailed, UnexpectedAnswer, at_once, expect, in_rounds
 
 # The harness has no threads when it forks; pytest may have some.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
@@ -51,8 +51,10 @@ def test_a_job_that_fails_is_told_with_its_cause():
     def waits(gate):
         gate()
 
-    with pytest.raises(JobFailed, match="no such row"):
+    with pytest.raises(JobFailed) as failure:
         at_once([waits, fails])
+
+    assert failure.value.cause == "ValueError: no such row"
 
 
 def test_a_process_that_dies_is_heard_of():
@@ -63,5 +65,5 @@ def test_a_process_that_dies_is_heard_of():
 def test_an_answer_that_is_not_due_is_told_with_its_body():
     assert expect(Answer(200, {}), 200, 409).status == 200
 
-    with pytest.raises(RuntimeError, match="500 where 200 is due: b'broken'"):
+    with pytest.raises(UnexpectedAnswer, match="500 where 200 is due: b'broken'"):
         expect(Answer(500, {}, b"broken"), 200)
