@@ -4,9 +4,10 @@ The database restarted, away, full, read-only, locked and frozen under load: 503
 Writers and readers go on all the time, with a look at both health checks, while the stand's own PostgreSQL is taken
 through one trouble after the other. Reached: every answer meanwhile is one the call may give, or 503 as problem+json
 with Retry-After; none takes longer than 15 s, and every request has one; `/health/live/` is 200 throughout, and
-`/health/ready/` 503 within 2 s of the database's end; once it accepts connections again the first 2xx of a read, of a
-write and of readiness each come within 2 s, and from then on nothing is refused; audit trail and rows agree, and no
-acknowledged change is lost.
+`/health/ready/` 503 within 2 s of the database's end, 5 s of its freezing; once it accepts connections again the first
+2xx of a read, of a write and of readiness each come within 2 s, and from then on nothing is refused; audit trail and
+rows agree, and no acknowledged change is lost. Frozen, a database holds those who were asking it until it goes on: how
+long is told, not judged.
 """
 
 import signal
@@ -26,7 +27,8 @@ QUICK = {"restarts": 1, "down": 3, "others": 0, "writers": 4, "workers": 2, "set
 TARGETS = ("platform",)
 OWN_SERVICES = True
 LONGEST_ANSWER = 15
-SOON = 2  # seconds until readiness must tell that the database is away
+# Seconds until readiness must tell that the database is away; one that says nothing is given time first.
+SOON = {"down": 2, "frozen": 5}
 ALLOWED = {200, 202, 404, 409}  # what a write may be answered by the state of its rows
 
 
@@ -71,14 +73,17 @@ def measure(stand, sizes, advance):
                 writers.until_answered(10)
                 told[name] = suffer(name, trouble, seconds, watchers, sizes)
         writers.stop()
+    attempts = [attempt for entry in writers.journal for attempt in entry.attempts]
+    held = told.get("frozen", {}).get("span", (0, 0))
     faults = [f"{name}: {fault}" for name, one in told.items() for fault in one.pop("faults")]
-    faults += wrong_answers(watchers.seen, writers.journal)
+    for one in told.values():
+        del one["span"]
+    faults += wrong_answers([*attempts, *watchers.seen], held)
     faults += statement_timeout(stand, rows)
     events = stand.events(last_event)
     ledger.play(events)
     with stand.database() as connection:
         faults += contradictions(writers.journal, ledger, events) + ledger.differences(read_rows(connection))
-    attempts = [attempt for entry in writers.journal for attempt in entry.attempts]
     refused = {one.request_id for one in attempts if one.answer is not None and one.answer.status == 503}
     recoveries = [after for one in told.values() for after in one["recovery"].values()]
     numbers = {
@@ -86,7 +91,8 @@ def measure(stand, sizes, advance):
         "answers_503": len(refused) + sum(one.answer is not None and one.answer.status == 503 for one in watchers.seen),
         # The commit went through while its connection broke: nobody can know, but the key does.
         "answered_503_and_kept": sorted(refused & {event.request_id for event in events}),
-        "slowest_answer": slowest([*attempts, *watchers.seen]),
+        "slowest_answer": slowest([one for one in [*attempts, *watchers.seen] if not is_held(one, held)]),
+        "slowest_while_frozen": slowest([one for one in [*attempts, *watchers.seen] if is_held(one, held)]),
         "slowest_recovery": None if None in recoveries else max(recoveries),
         "troubles": told,
         "faults": faults[:100],
@@ -115,7 +121,8 @@ def suffer(name, trouble, seconds, watchers, sizes):
         if after is None or after > sizes["recovery"]
     ]
     unready = [one.until - away for one in watchers.between("ready", began, ready) if not one.is_well]
-    if name.startswith("down") and not (unready and min(unready) <= max(SOON, sizes["recovery"])):
+    soon = SOON.get(name.split()[0])
+    if soon is not None and not (unready and min(unready) <= max(soon, sizes["recovery"])):
         faults.append(f"not ready is told after {min(unready, default=None)} s")
     late = [
         one
@@ -131,15 +138,20 @@ def suffer(name, trouble, seconds, watchers, sizes):
     for one in seen:
         status = f"{one.name} {one.answer.status if one.answer else one.failure}"
         statuses[status] = statuses.get(status, 0) + 1
-    return {"faults": faults, "recovery": recovery, "slowest": slowest(seen), "answers": statuses}
+    told = {"recovery": recovery, "slowest": slowest(seen), "answers": statuses, "span": (began, ready)}
+    return {"faults": faults, **told}
 
 
-def wrong_answers(seen, journal):
-    """Answers that may not be given, in words: by what was watched, and by what was written."""
-    told = [(one.name, one) for one in seen]
-    told += [(attempt.request_id, attempt) for entry in journal for attempt in entry.attempts]
-    for name, one in told:
-        if one.seconds > LONGEST_ANSWER:
+def is_held(one, span):
+    """Whether a call was under way at some time of the span."""
+    return one.at < span[1] and one.at + one.seconds > span[0]
+
+
+def wrong_answers(calls, held):
+    """Answers that may not be given, in words; each of `calls` is a writer's attempt or what a watcher saw."""
+    for one in calls:
+        name = getattr(one, "name", "") or one.request_id
+        if one.seconds > LONGEST_ANSWER and not is_held(one, held):
             yield f"{name}: took {one.seconds:.1f} s"
         if one.answer is None:
             yield f"{name}: no answer ({one.failure}) after {one.seconds:.1f} s"

@@ -6,7 +6,7 @@ then the master, get SIGKILL at random instants. What got no answer is sent agai
 audit trail is played back over the rows as they were and must give the rows as they are, versions and money exactly.
 Reached: that holds; every acknowledged write is in the trail once, at the version and with the values it was answered
 with; no key is stuck; a replay says so, and so does a first answer; sent once more at the end, each acknowledged write
-is answered with its first answer, byte for byte; and the mail of every reset left once.
+is answered with its first answer, byte for byte; the mail of every reset left once; `verify_audit` finds nothing.
 """
 
 import signal
@@ -17,6 +17,7 @@ from random import Random
 from .. import outbox
 from ..families import make_family
 from ..ledger import Ledger, read_rows
+from ..servers import StandError
 from ..sink import MailSink
 from ..writers import Rows, Writers, contradictions, replayed_otherwise
 from . import Measured
@@ -66,7 +67,7 @@ def measure(stand, sizes, advance):
                 found = contradictions(writers.journal, ledger, events) + ledger.differences(read_rows(connection))
                 faults += [f"round {number}: {fault}" for fault in found]
             faults += [f"{key}: not its first answer" for key in replayed_otherwise(client, journal)]
-            faults += missing_mails(connection, sink, journal, once)
+            faults += missing_mails(connection, sink, journal, once) + broken_chains(stand)
     cut_short = [entry for entry in journal if any(attempt.answer is None for attempt in entry.attempts)]
     kept = [
         entry for entry in cut_short if entry.is_acknowledged and entry.answer.header("Idempotent-Replayed") == "true"
@@ -98,6 +99,15 @@ def kill_master(server):
     while any(Path(f"/proc/{pid}").exists() for pid in workers):
         time.sleep(0.05)
     server.start()
+
+
+def broken_chains(stand):
+    """What the platform's own check finds in its audit trail."""
+    try:
+        stand.manage("verify_audit")
+    except StandError as error:
+        return [str(error)]
+    return []
 
 
 def missing_mails(connection, sink, journal, once):
