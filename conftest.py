@@ -1,5 +1,6 @@
 """Fixtures for every app: people of each role, and a client that speaks to the API as they would."""
 
+import itertools
 import json
 import os
 import sqlite3
@@ -15,6 +16,8 @@ from django.conf import settings
 from django.core.cache import cache
 from django.db import connection, connections
 from django.test import Client, TestCase, TransactionTestCase
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from accounts import session_operations
 from accounts.tests.factories import BrokerFactory, StaffFactory, SuperuserFactory, TraderFactory
@@ -23,6 +26,22 @@ from support_platform.models import AuditEvent
 from support_platform.permissions import sync_roles
 
 BASE = "/api/v1/"
+
+# Property tests: the same few cases each time, or with `--hypothesis-profile long` many that differ with
+# `--hypothesis-seed`. A fixture is shared by all cases of a test, so what a case changes it must undo.
+hypothesis_settings.register_profile(
+    "quick",
+    max_examples=20,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+hypothesis_settings.register_profile(
+    "long", hypothesis_settings.get_profile("quick"), max_examples=1000, derandomize=False
+)
+hypothesis_settings.load_profile("quick")
 
 if settings.REDIS_URL:
     # Tests empty the cache; processes that test side by side each get a Redis database of their own.
@@ -211,6 +230,14 @@ def race(real_database):
     return run
 
 
+@pytest.fixture
+def tried(record_property):
+    """Counts the cases of a property test: each calls it once."""
+    count = itertools.count()
+    yield lambda: next(count)
+    record_property("property cases", next(count))
+
+
 @pytest.fixture(scope="session")
 def real_data():
     """The folder of real logs: REAL_DATA, or `shared/data` beside the checkout."""
@@ -230,7 +257,7 @@ def pytest_terminal_summary(terminalreporter):
     tried = Counter()
     for reports in terminalreporter.stats.values():
         for report in reports:
-            if getattr(report, "when", "") == "call":
+            if getattr(report, "when", "") == "teardown":
                 tried.update(dict(report.user_properties))
     for name, count in sorted(tried.items()):
         terminalreporter.write_line(f"{count:>7} {name}")

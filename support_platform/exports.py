@@ -14,8 +14,13 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\u
 
 
 def neutralise(text):
-    """The text as a cell that no spreadsheet takes for a formula. Plain numbers, also negative ones, stay numbers."""
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) and not PLAIN.fullmatch(text) else text
+    """
+    The text as a cell that no spreadsheet takes for a formula. Plain numbers, also negative ones, stay numbers.
+
+    What looks neutralised already gets one more apostrophe, so that each cell comes from one text.
+    """
+    is_formula = text.lstrip("'").startswith(_FORMULA_STARTS) and not PLAIN.fullmatch(text)
+    return f"'{text}" if is_formula else text
 
 
 def plain(text):
