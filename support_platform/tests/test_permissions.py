@@ -127,6 +127,12 @@ OPEN_PAGES = {
 CALLS = {str(call): call for call in all_calls()}
 
 
+def body_of(call):
+    """A body that the call takes: that of its first row."""
+    body = next((row[2:] for row in TABLE if row[0] == str(call)), ())
+    return body[0] if body and isinstance(body[0], dict) else None
+
+
 @dataclass(frozen=True)
 class Row:
     """One line of the table."""
