@@ -36,7 +36,7 @@ def measure(stand, sizes, advance):
                 mistold += stand.target != "peer" and len(told) != 1
             done += len(group)
     numbers = {"rounds": done, "resurrected": resurrected, "not_told_once": mistold}
-    said = f"{done} rounds, {resurrected} resurrected"
+    said = f"{done} rounds, {resurrected} resurrected" + (f", {mistold} not told by one event" if mistold else "")
     return Measured(done == sizes["rounds"] and not resurrected and not mistold, said, numbers)
 
 

@@ -45,7 +45,10 @@ def measure(stand, sizes, advance):
                     events = stand.events(last_event, subject_type=resource[:-1], subject_id=now["id"])
                     wrong += now["version"] != was["version"] + 2 or len(events) != 2
     numbers = {"rounds": sizes["rounds"], "lost": lost, "wrongly_told": wrong}
-    return Measured(not lost and not wrong, f"{sizes['rounds']} rounds, {lost} lost", numbers)
+    said = f"{sizes['rounds']} rounds, {lost} lost" + (
+        f", {wrong} not told by two versions and events" if wrong else ""
+    )
+    return Measured(not lost and not wrong, said, numbers)
 
 
 def race(server, paths, bodies):
