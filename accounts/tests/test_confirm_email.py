@@ -122,7 +122,7 @@ def test_a_post_without_the_page_changes_nothing(change_email, trader):
 
 def try_again():
     OutgoingMail.objects.update(next_attempt_at=timezone.now())
-    operations.mail.deliver_waiting()
+    list(operations.mail.deliver_waiting())
 
 
 def test_a_late_notice_tells_of_a_change_that_is_confirmed_by_now(agent, trader, settings):
