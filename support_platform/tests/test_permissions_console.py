@@ -65,7 +65,7 @@ TRAIL = grid("""
     nobody     door home home home home  home home home home
 """)
 STAFF_ARE_HIDDEN = dict.fromkeys(("peer", "superuser", "self", "gone"), VIEWED["nobody"])
-STAFF_STAY = dict.fromkeys(("peer", "superuser", "self", "gone"), BY_AGENT["nobody"])
+STAFF_STAY = dict.fromkeys(("peer", "superuser", "self"), BY_AGENT["nobody"])
 STAFF_SEEN = grid("""
     peer       door 403  403  403  403   403  403  403  ok
     superuser  door 403  403  403  403   403  403  403  ok
@@ -123,7 +123,7 @@ PAGES = {
         "POST change": BY_ROOT | {"nobody": STAFF_SEEN["nobody"]},
     },
     "sessions": SUPERUSERS_ONLY,
-    "mails": SUPERUSERS_ONLY,
+    "mails": READ_ONLY,
 }
 # Of the console as a whole: name -> (method, address, what each caller gets).
 SITE = {
