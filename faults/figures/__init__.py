@@ -28,6 +28,7 @@ NAMES = (
     "mail_down",
     "cache_down",
     "database_restarts",
+    "guards",
 )
 
 
