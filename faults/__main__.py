@@ -16,7 +16,7 @@ from .load import JobFailed, UnexpectedAnswer
 from .servers import StandError
 from .stand import Stand
 
-TRADERS = {True: 24, False: 240}  # quick or not
+TRADERS = {True: 24, False: 300}  # quick or not; deletions use some up
 
 
 def main(arguments=None):
