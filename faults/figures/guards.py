@@ -1,7 +1,7 @@
 """
 Each guard of the platform taken away in turn: the suite fails each time.
 
-`faults/guards.py` lists them: rights, scopes, locks, transactions, limits, sessions, links, the door. Each is removed
+`faults/guards/` lists them: rights, scopes, locks, transactions, limits, sessions, links, the door. Each is removed
 from a copy of the tree, where the tests that its line names are run on SQLite. Reached: all of them pass on the
 untouched copy, and with any one guard gone at least one fails. The quick size takes a few of them by chance.
 """
