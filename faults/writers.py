@@ -274,17 +274,15 @@ def _unborne(entry, answer, ledger):
             yield f"answered {name} {said[name]!r} at version {version}; the trail tells {told[name]!r}"
 
 
-def replayed_otherwise(make_client, journal):
+def replayed_otherwise(make_client, acknowledged):
     """
-    Send every acknowledged write once more.
+    Send these acknowledged writes once more.
 
     :returns: the keys whose answer was not the first one again, byte for byte
     """
     client = make_client()
     wrong = []
-    for entry in journal:
-        if not entry.is_acknowledged:
-            continue
+    for entry in acknowledged:
         first = entry.answer
         again = Entry(entry.key, entry.write)
         attempt_once(client, again)

@@ -25,11 +25,19 @@ from . import Measured
 REACH = (
     "cache away: login, reset, writes 503; authenticated reads 200 within a limit per process; well again within 2 s"
 )
-FULL = {"rounds": 3, "seconds": 8, "writers": 4, "workers": 4, "reads": 400, "limit": 40, "recovery": 2}
-QUICK = {"rounds": 1, "seconds": 2, "writers": 2, "workers": 2, "reads": 100, "limit": 20, "recovery": 10}
+FULL = {"rounds": 3, "seconds": 8, "writers": 4, "workers": 4, "reads": 400, "limit": 40, "recovery": 2, "longest": 5}
+QUICK = {
+    "rounds": 1,
+    "seconds": 2,
+    "writers": 2,
+    "workers": 2,
+    "reads": 100,
+    "limit": 20,
+    "recovery": 10,
+    "longest": 20,
+}
 TARGETS = ("platform",)
 OWN_SERVICES = True
-LONGEST_ANSWER = 5
 CLOSED, OPEN = ("login", "reset", "write"), ("read",)
 
 
@@ -107,7 +115,7 @@ def suffer(trouble, sizes, watchers):
     seen = [one for call in watchers.calls for one in watchers.between(call, away, back)]
     for one in seen:
         answers[f"{one.name} {one.answer.status if one.answer else one.failure}"] += 1
-        if one.seconds > LONGEST_ANSWER:
+        if one.seconds > sizes["longest"]:
             faults.append(f"{one.name} took {one.seconds:.1f} s")
         if one.until > back:
             continue  # the cache came back under it

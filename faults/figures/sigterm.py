@@ -22,8 +22,8 @@ from ..writers import Rows, Writers, contradictions
 from . import Measured
 
 REACH = "requests in flight finish: 0 changes without their answer, 0 half answers, ended within graceful_timeout"
-FULL = {"terms": 10, "reloads": 5, "writers": 8, "held": 6}
-QUICK = {"terms": 1, "reloads": 1, "writers": 6, "held": 4}
+FULL = {"terms": 10, "reloads": 5, "writers": 8, "held": 6, "workers": 4}
+QUICK = {"terms": 1, "reloads": 1, "writers": 6, "held": 4, "workers": 2}
 TARGETS = ("platform",)
 OWN_SERVICES = False
 GRACEFUL_TIMEOUT = 30  # as gunicorn.conf.py has it
@@ -40,10 +40,10 @@ def measure(stand, sizes, advance):
         rows = Rows(stand, once=())
         for number in range(sizes["terms"]):
             advance(number, total)
-            with stand.serve() as server:
+            with stand.serve(workers=sizes["workers"]) as server:
                 bench = Bench(stand, server, connection, rows, sizes["writers"], f"{mark}.{number}", numbers)
                 faults += [f"SIGTERM {number}: {fault}" for fault in bench.end_under_load(families)]
-        with stand.serve() as server:
+        with stand.serve(workers=sizes["workers"]) as server:
             for number in range(sizes["reloads"]):
                 advance(sizes["terms"] + number, total)
                 bench = Bench(stand, server, connection, rows, sizes["writers"], f"{mark}.hup{number}", numbers)
