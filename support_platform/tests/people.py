@@ -108,7 +108,7 @@ class Home:
         session_operations.log_in(self.colleague, by=by)
         for row in self.rows.values():
             row.refresh_from_db()
-        # What only superusers see, in the console.
+        # What has a page in the console alone.
         self.rows["brokers"] = self.broker
         self.rows["staff"] = self.colleague
         self.rows["sessions"] = self.colleague.api_sessions.get()
