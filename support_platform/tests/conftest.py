@@ -47,3 +47,11 @@ def samples(trader):
         "scanners": ScannerFactory(user=trader),
         "audit": event,
     }
+
+
+@pytest.fixture
+def unlimited(settings):
+    """Limits that no test reaches."""
+    settings.RATE_LIMITS = {
+        bucket: {key: ["1000000/m"] for key in keys} for bucket, keys in settings.RATE_LIMITS.items()
+    }

@@ -17,7 +17,7 @@ def kept():
     for app in ("support_platform", "accounts", "trading", "analytics"):
         for model in apps.get_app_config(app).get_models():
             if model is AuditChain:
-                continue  # moves on with each event, a refused attempt's too
+                continue  # where the events' chains end; it moves with the events below
             found = model._base_manager.order_by("pk").values()
             if model is AuditEvent:
                 found = [row for row in found if not REFUSED_ATTEMPTS.fullmatch(row["action"])]

@@ -36,13 +36,6 @@ def document():
 
 
 @pytest.fixture
-def unlimited(settings):
-    settings.RATE_LIMITS = {
-        bucket: {key: ["1000000/m"] for key in keys} for bucket, keys in settings.RATE_LIMITS.items()
-    }
-
-
-@pytest.fixture
 def pair(supervisor):
     return session_operations.log_in(supervisor.user, by=Actor.of(supervisor.user))
 

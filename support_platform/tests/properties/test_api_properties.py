@@ -33,13 +33,6 @@ def document():
 
 
 @pytest.fixture
-def unlimited(settings):
-    settings.RATE_LIMITS = {
-        bucket: {key: ["1000000/m"] for key in keys} for bucket, keys in settings.RATE_LIMITS.items()
-    }
-
-
-@pytest.fixture
 def send(supervisor, samples, unlimited):
     """Sends one request as a supervisor, gives the answer, and undoes what it did."""
     client = Client(raise_request_exception=False, enforce_csrf_checks=True)

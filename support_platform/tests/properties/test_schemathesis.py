@@ -39,13 +39,6 @@ def schema():
     return schema
 
 
-@pytest.fixture
-def unlimited(settings):
-    settings.RATE_LIMITS = {
-        bucket: {key: ["1000000/m"] for key in keys} for bucket, keys in settings.RATE_LIMITS.items()
-    }
-
-
 @pytest.mark.parametrize("caller", CALLERS)
 def test_it_keeps_to_its_description(caller, schema, samples, request, unlimited, tried):
     api = request.getfixturevalue(caller)
