@@ -210,7 +210,7 @@ def _queries(operation):
 def _parameters(operation):
     for name, schema in operation.parameters["query"].items():
         generic, own = values.for_parameter(schema)
-        for told, value in {**operation.some(generic, 12, of=name), **own}.items():
+        for told, value in {**operation.some(generic, 8, of=name), **own}.items():
             query = operation.with_query((name, value))
             yield operation.refused("parameter", f"{name} is {told}", 400, name, query=query)
         good = _good(schema, operation)
@@ -229,7 +229,7 @@ def _parameters(operation):
 
 
 def _texts(operation, name):
-    for told, value in values.TEXT_FOUND_NOWHERE.items():
+    for told, value in operation.some(values.TEXT_FOUND_NOWHERE, 6, of=name).items():
         changes = {"query": operation.with_query((name, value))}
         if name == "user_email":
             yield operation.refused("parameter", f"{name} is {told}", 404, **changes)
