@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from support_platform.decimals import DECIMAL_PLACES, MAX_DIGITS, format_decimal
 
-# For properties that need no request.
+# For properties that need no request, and for those that need many.
 MANY = settings(max_examples=5 * settings().max_examples)
+FEW = settings(max_examples=max(10, settings().max_examples // 5))
 # All of Unicode, halves of surrogate pairs too.
 any_text = st.text(st.characters(codec=None, exclude_categories=()), max_size=60)
 any_number = st.integers() | st.floats() | st.integers(-(10**400), 10**400)

@@ -14,7 +14,7 @@ from support_platform.pagination import KeysetPagination
 from trading.models import Trade
 from trading.tests.factories import START, TradeFactory
 
-from .strategies import MANY, any_text
+from .strategies import FEW, MANY, any_text
 
 ORDERINGS = ("-taken_at", "taken_at", "-closed_at", "closed_at")
 # Minutes after START at which a trade closes, None for an open one: few values, so that most are tied.
@@ -58,6 +58,7 @@ def walk(api, url, step, *, between=lambda: None, **query):
         answer = api.get(answer[step]).json()
 
 
+@FEW
 @given(minutes=closings, ordering=st.sampled_from(ORDERINGS), size=st.integers(1, 10))
 def test_every_row_once_there_and_back(minutes, ordering, size, samples, viewer, unlimited, tried):
     tried()
@@ -73,6 +74,7 @@ def test_every_row_once_there_and_back(minutes, ordering, size, samples, viewer,
     assert all(len(page) == size for page in there[:-1])
 
 
+@FEW
 @given(
     minutes=closings,
     arriving=st.lists(st.none() | st.integers(-2, 5), min_size=1, max_size=3),
