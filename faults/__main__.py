@@ -59,12 +59,17 @@ def list_figures():
 
 def chosen(names, target):
     """
-    The figures named, those of `all` without what cannot be measured on the target.
+    The figures named, those of `all` without what cannot be measured on the target or is measured only by its name.
 
     :raises StandError: if one that was named cannot
     """
     if "all" in names:
-        return [name for name in figures.NAMES if target in figures.load(name).TARGETS]
+        found = {name: figures.load(name) for name in figures.NAMES}
+        return [
+            name
+            for name, figure in found.items()
+            if target in figure.TARGETS and not getattr(figure, "BY_NAME_ONLY", False)
+        ]
     for name in names:
         targets = figures.load(name).TARGETS
         if target not in targets:

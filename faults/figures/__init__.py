@@ -6,6 +6,7 @@ The figures, in the order of the report. Each is a module:
 - ``FULL`` and ``QUICK``: the sizes, handed to `measure`
 - ``TARGETS``: what it can be measured on, of ``platform``, ``sqlite`` and ``peer``
 - ``OWN_SERVICES``: true if it stops or restarts the database or the cache
+- ``BY_NAME_ONLY``, if true: not among `all`
 - ``measure(stand, sizes, advance)``: measures on a `stand.Stand` and returns a `Measured`; calls `advance(done, total)`
   now and then. Chance comes from ``Random(stand.seed)`` alone.
 """
