@@ -201,7 +201,7 @@ class ResourceViewSet(PlatformView, GenericViewSet):
             answer = self.handle_exception(answer)
         renderer = self.request.accepted_renderer
         body = renderer.render(answer.data, renderer_context=self.get_renderer_context())
-        headers = {name: answer[name] for name in ("ETag",) if name in answer}
+        headers = {"ETag": answer["ETag"]} if "ETag" in answer else {}
         return answer.status_code, headers, body, answer.content_type or renderer.media_type
 
     def represent(self, row):
