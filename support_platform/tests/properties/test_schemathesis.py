@@ -32,6 +32,13 @@ QUICK = settings().max_examples <= 100
 SOME = settings(max_examples=60 if QUICK else 2400, phases=[Phase.generate])
 
 
+def checks_of(case):
+    """An empty list in the query does not travel: what is wrong in the case by that alone arrives well-formed."""
+    if any(value in ([], {}) for value in (case.query or {}).values()):
+        return [check for check in CHECKS if check is not schemathesis.checks.negative_data_rejection]
+    return CHECKS
+
+
 @pytest.fixture(scope="module")
 def schema():
     schema = schemathesis.openapi.from_dict(json.loads(json.dumps(document())))
@@ -55,7 +62,7 @@ def test_it_keeps_to_its_description(caller, schema, samples, request, unlimited
     def property(case):
         tried()
         with transaction.atomic():
-            case.call_and_validate(base_url="http://testserver", headers=api.headers, checks=CHECKS)
+            case.call_and_validate(base_url="http://testserver", headers=api.headers, checks=checks_of(case))
             transaction.set_rollback(True)
 
     property()
