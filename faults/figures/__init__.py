@@ -14,6 +14,8 @@ The figures, in the order of the report. Each is a module:
 from dataclasses import dataclass, field
 from importlib import import_module
 
+from .. import suites
+
 NAMES = (
     "increments",
     "two_fields",
@@ -29,6 +31,9 @@ NAMES = (
     "mail_down",
     "cache_down",
     "database_restarts",
+    "hostile",
+    "properties",
+    "schemathesis",
     "guards",
 )
 
@@ -44,6 +49,14 @@ class Measured:
     reached: bool
     said: str
     numbers: dict = field(default_factory=dict)
+
+    @classmethod
+    def cases(cls, outcome, wanted):
+        """A part of the suite (`suites.Outcome`) that has to pass with at least as many generated cases as `wanted`."""
+        numbers = {"cases": outcome.cases, "exit_code": outcome.code}
+        if outcome.code != suites.PASSED:
+            return cls(False, f"{outcome.cases:,} cases, not all passed: {outcome.last_line}", numbers)
+        return cls(outcome.cases >= wanted, f"{outcome.cases:,} cases, all as written", numbers)
 
 
 def load(name):

@@ -6,16 +6,15 @@ from a copy of the tree, where the tests that its line names are run on SQLite. 
 untouched copy, and with any one guard gone at least one fails. The quick size takes a few of them by chance.
 """
 
-import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Queue
 from random import Random
 
+from .. import suites
 from ..guards import ROOT, all_guards
 from . import Measured
 
@@ -25,8 +24,7 @@ QUICK = {"guards": 4, "copies": 2}
 TARGETS = ("platform",)
 OWN_SERVICES = False
 BY_NAME_ONLY = True  # it runs the suite again and again
-PASSED, FAILED = 0, 1
-SERVICES = ("DATABASE_URL", "REDIS_URL", "EMAIL_URL", "ENVIRONMENT", "WEB_CONCURRENCY", "PYTEST_ADDOPTS")
+SECONDS = 900  # for the tests of one guard
 
 
 def measure(stand, sizes, advance):
@@ -71,10 +69,10 @@ def require_well(copies, tests):
     :raises RuntimeError: if the tests fail with every guard in its place: then a failure says nothing
     """
     copy = copies.get()
-    outcome = run(copy, tests)
+    outcome = suites.run("-x", *tests, tree=copy, seconds=SECONDS)
     copies.put(copy)
-    if outcome.returncode != PASSED:
-        raise RuntimeError(f"With all guards in place the tests fail:\n{outcome.stdout[-2000:]}")
+    if outcome.code != suites.PASSED:
+        raise RuntimeError(f"With all guards in place the tests fail:\n{outcome.printed[-2000:]}")
 
 
 def is_noticed(guard, copy):
@@ -82,22 +80,9 @@ def is_noticed(guard, copy):
     source = path.read_text()
     path.write_text(guard.removed_from(source))
     try:
-        outcome = run(copy, guard.tests)
+        outcome = suites.run("-x", *guard.tests, tree=copy, seconds=SECONDS)
     finally:
         path.write_text(source)
-    if outcome.returncode not in (PASSED, FAILED):
-        raise RuntimeError(f"Without {guard.name!r} the tests could not run:\n{outcome.stdout[-2000:]}")
-    return outcome.returncode == FAILED
-
-
-def run(copy, tests):
-    environment = {name: value for name, value in os.environ.items() if name not in SERVICES}
-    return subprocess.run(
-        [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests],
-        cwd=copy,
-        env=environment | {"VAR_DIR": str(copy / "var")},
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
+    if outcome.code not in (suites.PASSED, suites.FAILED):
+        raise RuntimeError(f"Without {guard.name!r} the tests could not run:\n{outcome.printed[-2000:]}")
+    return outcome.code == suites.FAILED
