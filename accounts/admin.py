@@ -297,6 +297,11 @@ class ApiSessionAdmin(OperationAdmin):
         page = self.admin_site.get_model_admin(StaffAccount)
         return format_html('<a href="{}">{}</a>', page.url("change", session.user_id), session.user)
 
+    def audit_trail_of(self, request, object_id):
+        """A session's events tell of its staff account."""
+        session = self.get_object(request, object_id) if self.has_view_permission(request) else None
+        return ("user", session.user_id) if session else super().audit_trail_of(request, object_id)
+
     @operation("Revoke")
     def revoke(self, request, session, *, by):
         was_open = session.revoked_at is None

@@ -248,8 +248,13 @@ class OperationAdmin(ActionsMixin, admin.ModelAdmin):
 
     def history_view(self, request, object_id, extra_context=None):
         """The audit trail of the row, as far as this person may read it."""
-        query = urlencode({"subject_type": self.audit_subject, "subject_id": unquote(object_id)})
+        subject_type, subject_id = self.audit_trail_of(request, unquote(object_id))
+        query = urlencode({"subject_type": subject_type, "subject_id": subject_id})
         return redirect(f"{reverse('admin:support_platform_auditevent_changelist')}?{query}")
+
+    def audit_trail_of(self, request, object_id):
+        """(type, id) of the subject under which the row's audit events stand."""
+        return self.audit_subject, object_id
 
     def render_change_form(self, request, context, add=False, change=False, form_url="", obj=None):
         if change:

@@ -183,6 +183,16 @@ def test_revokes_a_session(console, agent, events):
     assert len(events(action="session.revoked")) == 1
 
 
+def test_the_audit_trail_of_a_session_is_that_of_its_staff_account(console, agent):
+    [session] = ApiSession.objects.filter(user=agent.user)
+
+    answer = console.get(address(ApiSession, "history", session.pk))
+    trail = console.get(answer.headers["Location"])
+
+    assert trail.status_code == 200
+    assert agent.user.email in trail.content.decode()
+
+
 def test_mails_show_no_secret(console, agent, trader):
     agent.post(f"users/{trader.pk}/password-reset/")
     [mail] = OutgoingMail.objects.all()
