@@ -4,6 +4,7 @@ import json
 from datetime import timedelta
 
 import pytest
+from django.db.models import F
 from django.utils import timezone
 
 from accounts import session_operations, staff_operations
@@ -42,7 +43,27 @@ def delete(staff):
     User.objects.get(pk=staff.pk).delete()
 
 
-@pytest.mark.parametrize("end", [deactivate, change_password, change_role, revoke, end_staff_status, delete])
+def deactivate_past_the_operations(staff):
+    User.objects.filter(pk=staff.pk).update(is_active=False)
+
+
+def raise_session_version(staff):
+    User.objects.filter(pk=staff.pk).update(session_version=F("session_version") + 1)
+
+
+ENDS = [
+    deactivate,
+    change_password,
+    change_role,
+    revoke,
+    end_staff_status,
+    delete,
+    deactivate_past_the_operations,
+    raise_session_version,
+]
+
+
+@pytest.mark.parametrize("end", ENDS)
 def test_access_refresh_and_service_tokens_die_at_once(staff, pair, end):
     service, _ = session_operations.create_service_token(staff, 30, by=BY)
     assert call(service).status_code == call(pair["access"]).status_code == 200

@@ -104,7 +104,7 @@ NAMED = [
         "accounts/operations.py",
         "    if user.is_staff or user.is_superuser:\n        raise OutOfReach\n",
         "",
-        TRADER_TESTS,
+        ("accounts/tests/test_staff_out_of_reach.py",),
     ),
     Guard(
         "only a superuser changes staff",
@@ -368,7 +368,7 @@ NAMED = [
         "support_platform/pagination.py",
         "request.user.pk",
         "0",
-        ("support_platform/tests/test_pagination.py",),
+        ("support_platform/tests/test_parameters.py",),
     ),
     Guard(
         "trusted proxies only",

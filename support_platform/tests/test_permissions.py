@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.urls import get_resolver
 from rest_framework.test import APIRequestFactory, force_authenticate
 
@@ -125,6 +126,11 @@ OPEN_PAGES = {
 }
 
 CALLS = {str(call): call for call in all_calls()}
+
+
+def is_change(call):
+    """Of a row that the caller can see."""
+    return call.method != "GET" and "{id}" in call.path
 
 
 def body_of(call):
@@ -319,6 +325,26 @@ def test_a_view_that_names_no_right_is_refused_even_for_a_superuser(method):
     answer = Forgotten.as_view({"get": "list", "post": "create"})(request)
 
     assert answer.status_code == 403
+
+
+@pytest.mark.django_db
+def test_rights_open_nothing_to_who_is_no_staff(trader):
+    """No token is given to a trader; were there one, and all rights given by mistake, it would still open nothing."""
+    trader.user_permissions.set(Permission.objects.all())
+    request = APIRequestFactory().get("/")
+    request.request_id = "r"
+    force_authenticate(request, trader)
+
+    lists = [call for call in all_calls() if call.method == "GET" and call.action == "list"]
+
+    answers = [call.view.as_view({"get": "list"})(request) for call in lists]
+
+    assert {answer.status_code for answer in answers} == {403}
+
+
+@pytest.mark.parametrize("call", [pytest.param(call, id=str(call)) for call in all_calls() if is_change(call)])
+def test_who_may_not_is_told_so_whatever_the_body(call, viewer, samples):
+    assert viewer.call(call.method, call.address(samples), {"nonsense": True}).status_code == 403
 
 
 @pytest.mark.parametrize("call", [pytest.param(call, id=str(call)) for call in all_calls()])

@@ -1,11 +1,15 @@
 """What every write of the API promises: If-Match, the dry run, and 404 for rows that are gone; walked, not listed."""
 
+from io import StringIO
+
 import pytest
+from django.core.management import call_command
 from django.db.models import QuerySet
 
 from support_platform.models import AuditEvent
 from support_platform.tests.calls import all_calls, assert_problem
 from support_platform.tests.test_permissions import body_of
+from trading.tests.csv_rows import COLUMNS, GOOD
 
 CALLS = [
     call for call in all_calls() if call.method != "GET" and "{id}" in call.path and not call.path.startswith("audit/")
@@ -155,3 +159,18 @@ def test_resuming_a_deployment_locks_its_owner_its_strategy_and_itself(superuser
     superuser.patch(address, {"status": "active"})
 
     assert [name for name in locked if name != "auditchain"] == ["user", "strategy", "deployment"]
+
+
+ORDERS = "order_id,symbol,side,quantity,expected_price,filled_price,signal_at,sent_at,acknowledged_at,filled_at"
+ORDER = "1,EUR/USD,buy,2,1.1,,,2026-01-05T09:00:00Z,,"
+
+
+@pytest.mark.parametrize(("command", "lines"), [("import_trades", (COLUMNS, GOOD)), ("import_orders", (ORDERS, ORDER))])
+def test_an_import_locks_its_trader(trader, locked, tmp_path, command, lines):
+    file = tmp_path / "rows.csv"
+    file.write_text("\n".join(lines))
+    to = ("--trader", trader.email, "--broker", trader.broker.name)
+
+    call_command(command, str(file), *to, "--json", stdout=StringIO())
+
+    assert locked[0] == "user"

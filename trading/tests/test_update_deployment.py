@@ -4,9 +4,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.utils import timezone
 
 from accounts.operations import set_status
+from accounts.tests.factories import StaffFactory
+from conftest import Api
 from support_platform.audit import Actor
 from trading import operations
 from trading.models import Deployment
@@ -53,6 +56,24 @@ def test_changes_the_status_and_is_audited(agent, trader, events, before, after,
     assert (event.action, event.reason, event.user) == (action, "by phone", trader.pk)
     assert (event.subject_type, event.subject_id) == ("deployment", deployment.pk)
     assert event.changes == {"status": [before, after]}
+
+
+@pytest.mark.parametrize(
+    ("right", "allowed", "forbidden"),
+    [
+        ("control_deployment", {"status": "paused"}, {"quantity": "3"}),
+        ("change_deployment", {"quantity": "3"}, {"status": "paused"}),
+    ],
+)
+def test_the_status_and_the_parameters_take_a_right_each(broker, deployment, events, right, allowed, forbidden):
+    person = StaffFactory(broker=broker, role="Viewer")
+    person.user_permissions.add(Permission.objects.get(codename=right))
+    api = Api(person)
+
+    for body in (forbidden, allowed | forbidden):
+        assert api.patch(f"deployments/{deployment.pk}/", body).status_code == 403
+    assert events(subject_type="deployment") == []
+    assert api.patch(f"deployments/{deployment.pk}/", allowed).status_code == 200
 
 
 def test_changes_the_parameters_and_is_audited(supervisor, deployment, events):
