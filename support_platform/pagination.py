@@ -54,7 +54,7 @@ class KeysetPagination(BasePagination):
         self.with_total = self._include_total(request.query_params.get("include_total"))
         self.seal = self._seal(request)
         position = self._position(request.query_params.get("cursor"))
-        self.total = queryset.order_by().count() if self.with_total else None
+        self.total = self._count(queryset) if self.with_total else None
         rows = self._rows(queryset, position)
         more = len(rows) > self.size
         rows = rows[: self.size]
@@ -74,6 +74,9 @@ class KeysetPagination(BasePagination):
         if self.with_total:
             body["total"] = self.total
         return Response(body)
+
+    def _count(self, queryset):
+        return queryset.order_by().count()
 
     def _rows(self, queryset, position):
         """One page and one row more, from the part with values and then, if any room is left, the part without."""

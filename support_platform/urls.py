@@ -30,8 +30,13 @@ handler403 = "support_platform.pages.permission_denied"
 handler404 = "support_platform.pages.page_not_found"
 handler500 = "support_platform.pages.server_error"
 
+timeline = trading.TimelineViewSet.as_view({"get": "list"}, detail=True)
+
 urlpatterns = [
     path("api/v1/", include(router.urls)),
+    re_path(
+        rf"^api/v1/users/(?P<pk>{trading.TimelineViewSet.lookup_value_regex})/timeline/$", timeline, name="timeline"
+    ),
     path("api/v1/auth/token/", accounts.LogInView.as_view(), name="token"),
     path("api/v1/auth/token/refresh/", accounts.RefreshView.as_view(), name="token-refresh"),
     path("api/v1/auth/token/revoke/", accounts.RevokeView.as_view(), name="token-revoke"),

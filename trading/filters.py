@@ -1,6 +1,14 @@
 from accounts.filters import OwnedFilter
-from support_platform.filters import BooleanFilter, ChoiceFilter, IdFilter, InstantFilter, TextFilter
+from support_platform.filters import (
+    BooleanFilter,
+    ChoiceFilter,
+    IdFilter,
+    InstantFilter,
+    StrictFilterSet,
+    TextFilter,
+)
 
+from . import queries
 from .models import Deployment, Trade
 
 
@@ -71,3 +79,14 @@ class TradeFilter(OwnedFilter):
 
 class ScannerFilter(SoftDeletedFilter):
     pass
+
+
+class TimelineFilter(StrictFilterSet):
+    kind = ChoiceFilter(choices=list(queries.SOURCES), help_text="Entries of one kind.")
+    at_after = InstantFilter(field_name="at", lookup_expr="gte")
+    at_before = InstantFilter(field_name="at", lookup_expr="lt")
+
+    def filter_queryset(self, traders):
+        """From the row of one trader to what happened to it."""
+        asked = {name: value for name, value in self.form.cleaned_data.items() if value not in (None, "")}
+        return queries.Timeline(traders.get(), self.request.user, **asked)

@@ -8,8 +8,10 @@ from support_platform.fields import (
     PatchSerializer,
     PercentField,
 )
+from support_platform.models import AuditEvent
 from support_platform.serializers import AuditEventSerializer
 
+from . import queries
 from .models import Deployment, Scanner, Strategy, Trade
 
 
@@ -197,3 +199,23 @@ class ScannerSerializer(serializers.ModelSerializer):
     class Meta:
         model = Scanner
         fields = ["id", "user", "name", "symbol", "criteria", "status", "created_at", "deleted_at", "version"]
+
+
+class TimelineEventSerializer(serializers.Serializer):
+    """What the audit trail has of an entry; its changes are at audit/{id}/."""
+
+    id = serializers.IntegerField()
+    action = serializers.CharField()
+    actor = serializers.CharField()
+    reason = serializers.CharField(help_text="empty: none was given")
+    source = serializers.ChoiceField(choices=AuditEvent.Source.choices)
+
+
+class TimelineEntrySerializer(serializers.Serializer):
+    id = serializers.CharField(source="pk", help_text="kind and row, such as trade_closed:17; unique in the timeline")
+    at = InstantField()
+    kind = serializers.ChoiceField(choices=list(queries.SOURCES))
+    subject_type = serializers.CharField(help_text="what the entry is about, as in the audit trail")
+    subject_id = serializers.IntegerField(allow_null=True)
+    summary = serializers.CharField(help_text="one line for people; programs go by kind and subject")
+    event = TimelineEventSerializer(allow_null=True, help_text="with kind audit, else null")

@@ -1,5 +1,6 @@
 from rest_framework.decorators import action
 
+from accounts.models import User
 from support_platform.fields import NothingSerializer
 from support_platform.filters import BooleanField
 from support_platform.models import AuditEvent
@@ -7,8 +8,9 @@ from support_platform.pagination import KeysetPagination
 from support_platform.viewsets import ResourceViewSet
 
 from . import operations
-from .filters import DeploymentFilter, ScannerFilter, StrategyFilter, TradeFilter
+from .filters import DeploymentFilter, ScannerFilter, StrategyFilter, TimelineFilter, TradeFilter
 from .models import Deployment, Scanner, Strategy, Trade
+from .pagination import TimelinePagination
 from .serializers import (
     CorrectionSerializer,
     CorrectTradeAnswerSerializer,
@@ -16,6 +18,7 @@ from .serializers import (
     DeploymentSerializer,
     ScannerSerializer,
     StrategySerializer,
+    TimelineEntrySerializer,
     TradeSerializer,
     UpdateDeploymentSerializer,
 )
@@ -183,3 +186,28 @@ class ScannerViewSet(ResourceViewSet):
         """Bring a deleted scanner back."""
         self.body()
         return self.change(operations.restore_scanner)
+
+
+class TimelineViewSet(ResourceViewSet):
+    """
+    One trader's story in one stream, newest first.
+
+    An entry is an audit event (those that `GET audit/` shows the caller), the last login, a mail, or the beginning or
+    end of a deployment or a trade. All kinds have one shape. At one instant they stand in the order of kind and id.
+    Deployments and trades need the rights to view these, and are left out without.
+    """
+
+    rights = {"list": "accounts.view_user"}
+    orderings = ("-at", "at")
+    filterset_class = TimelineFilter
+    serializer_class = TimelineEntrySerializer
+    pagination_class = TimelinePagination
+    tag = "Audit"
+
+    def get_queryset(self):
+        return User.objects.visible_to(self.request.user)
+
+    def list(self, request, pk):
+        timeline = self.filter_queryset(User.objects.filter(pk=self.get_object().pk))
+        entries = self.paginate_queryset(timeline)
+        return self.get_paginated_response(self.get_serializer(entries, many=True).data)

@@ -60,6 +60,7 @@ USUAL = {
     "sign": "positive = cost to the trader",
     "excluded": {"not_filled": 36},
     "definitions": {"count": "Rows in the figures."},
+    "summary": "Closed EUR/USD long: win, 12.5",
     "openapi": "3.1.1",
 }
 BY_FORMAT = {

@@ -145,10 +145,10 @@ def test_good_parameters_of_a_page_are_taken(superuser, samples, unlimited):
 
 @pytest.mark.parametrize("call", LISTS)
 @pytest.mark.parametrize("kind", [pytest.param(kind, id=kind.__name__) for kind in BAD_VALUES])
-def test_values_that_are_none_are_refused_by_name(superuser, unlimited, call, kind):
+def test_values_that_are_none_are_refused_by_name(superuser, samples, unlimited, call, kind):
     for name in filters_of(call, kind):
         for value in BAD_VALUES[kind]:
-            assert_problem(superuser.get(f"{call.path}?{urlencode({name: value})}"), 400, field=name)
+            assert_problem(superuser.get(f"{call.address(samples)}?{urlencode({name: value})}"), 400, field=name)
 
 
 def test_every_filter_is_of_a_kind_that_is_tried_here():
@@ -159,30 +159,30 @@ def test_every_filter_is_of_a_kind_that_is_tried_here():
 
 
 @pytest.mark.parametrize("call", LISTS)
-def test_text_has_a_length(superuser, call):
+def test_text_has_a_length(superuser, samples, call):
     for name in filters_of(call, filters.TextField):
         limit = call.view.filterset_class.base_filters[name].field.max_length
         assert limit <= 254
-        assert_problem(superuser.get(f"{call.path}?{name}={'x' * (limit + 1)}"), 400, field=name)
+        assert_problem(superuser.get(f"{call.address(samples)}?{name}={'x' * (limit + 1)}"), 400, field=name)
     if "search" in call.view.filterset_class.base_filters:
-        assert_problem(superuser.get(call.path, search="x" * 101), 400, field="search")
-        assert superuser.get(call.path, search="x" * 100).status_code == 200
+        assert_problem(superuser.get(call.address(samples), search="x" * 101), 400, field="search")
+        assert superuser.get(call.address(samples), search="x" * 100).status_code == 200
 
 
 @pytest.mark.parametrize("call", LISTS)
-def test_a_span_that_ends_before_it_begins_is_refused(superuser, call):
+def test_a_span_that_ends_before_it_begins_is_refused(superuser, samples, call):
     for name in filters_of(call, filters.InstantField):
         if name.endswith("_after"):
             end = name.replace("_after", "_before")
             early, late = "2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z"
-            assert_problem(superuser.get(call.path, **{name: late, end: early}), 400, field=name)
-            assert superuser.get(call.path, **{name: early, end: late}).status_code == 200
-            assert superuser.get(call.path, **{name: early, end: early}).json()["results"] == []
+            assert_problem(superuser.get(call.address(samples), **{name: late, end: early}), 400, field=name)
+            assert superuser.get(call.address(samples), **{name: early, end: late}).status_code == 200
+            assert superuser.get(call.address(samples), **{name: early, end: early}).json()["results"] == []
 
 
 @pytest.mark.parametrize("call", LISTS)
-def test_every_bad_parameter_is_named_at_once(superuser, call):
-    answer = superuser.get(call.path, nonsense="1", other="2", page_size="")
+def test_every_bad_parameter_is_named_at_once(superuser, samples, call):
+    answer = superuser.get(call.address(samples), nonsense="1", other="2", page_size="")
 
     assert {error["field"] for error in assert_problem(answer, 400)["errors"]} == {"nonsense", "other", "page_size"}
 

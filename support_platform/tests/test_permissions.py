@@ -74,6 +74,7 @@ TABLE = [
     ("PUT users/{id}/status/", AGENT | STAFF_ARE_HIDDEN, {"status": "inactive", "deployments": "stop"}),
     ("POST users/{id}/password-reset/", AGENT | STAFF_ARE_HIDDEN),
     ("DELETE users/{id}/pending-email/", AGENT | STAFF_ARE_HIDDEN),
+    ("GET users/{id}/timeline/", VIEWER | STAFF_ARE_HIDDEN),
     ("GET strategies/", LIST),
     ("GET strategies/{id}/", VIEWER),
     ("DELETE strategies/{id}/", SUPERVISOR),

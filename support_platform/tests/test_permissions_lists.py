@@ -39,7 +39,7 @@ LISTS = {
     "scanners/": lambda broker: Scanner.objects.filter(user__broker=broker, deleted_at=None),
     "scanners/?status=deleted": lambda broker: Scanner.objects.filter(user__broker=broker).deleted(),
 }
-OTHER_LISTS = {"audit/", "trades/{id}/corrections/"}  # each with a test of its own
+OTHER_LISTS = {"audit/", "trades/{id}/corrections/", "users/{id}/timeline/"}  # each with a test of its own
 
 # Parameter by which a list could be asked about a row that one may not see -> (list, a value of that row, a value
 # that no row has). To whoever may not see it, both are answered alike.
@@ -80,7 +80,7 @@ TRAIL_ORACLES = [
 NO_ORACLES = {
     *("cursor", "page_size", "ordering", "include_total"),
     *("status", "state", "mode", "side", "outcome", "symbol", "timeframe", "is_published", "is_corrected"),
-    *("at", "action", "subject_type", "changes", "source", "ip"),
+    *("at", "action", "subject_type", "changes", "source", "ip", "kind"),
 }
 
 
@@ -220,3 +220,21 @@ def test_corrections_are_those_of_the_one_trade(world):
 
             [correction] = answer.json()["results"]
             assert correction["actor"] == getattr(world, home).colleague.email, actor
+
+
+def test_a_timeline_tells_only_of_its_trader_and_of_the_events_one_may_read(world):
+    for actor, homes in REACH.items():
+        for home in homes:
+            trader = getattr(world, home).rows["users"]
+            answer = world.api(actor).get(f"users/{trader.pk}/timeline/?page_size=1000")
+
+            rows = answer.json()["results"]
+            own = {"trade": Trade, "deployment": Deployment}
+            for kind, model in own.items():
+                told_of = {row["subject_id"] for row in rows if row["subject_type"] == kind and not row["event"]}
+                assert told_of == set(model.objects.filter(user=trader).values_list("pk", flat=True)), (actor, kind)
+            events = AuditEvent.objects.filter(user=trader.pk)
+            if actor not in READS_THE_TRAIL_OF_OTHERS:
+                events = events.filter(actor_id=world.people[actor].pk)
+            told_of = {row["event"]["id"] for row in rows if row["event"]}
+            assert told_of == set(events.values_list("pk", flat=True)), actor
