@@ -48,13 +48,16 @@ class ApiWrite:
 
     def send(self, bench, subject, headers):
         method, _, path = self.call.partition(" ")
-        path = path.replace("{id}", str(getattr(subject.family, self.kind)))
+        path = path.replace("{id}", str(self.row_id(subject)))
         body = self.body and {
             name: value.format(name=subject.name) if isinstance(value, str) else value
             for name, value in self.body.items()
         }
         headers = {"Idempotency-Key": f"key-{subject.name}", "Connection": "close", **headers}
         return bench.server.client(bench.token).call(method, f"{path}{self.query}", body, headers)
+
+    def row_id(self, subject):
+        return getattr(subject.family, self.kind)
 
     def retry(self, bench, subject, kept):
         first = self.send(bench, subject, bench.headers(subject))
@@ -70,6 +73,20 @@ class ApiWrite:
             yield "a replay differs from the first answer"
         if bench.digests() != before:
             yield "a replay changed something"
+
+
+class Revert(ApiWrite):
+    """The reversal of a change that was made just before; {id} is that change's event."""
+
+    def prepare(self, bench, name):
+        subject = super().prepare(bench, name)
+        path = f"/api/v1/users/{subject.family.user}/"
+        bench.server.client(bench.token).patch(path, {"phone": "+4915112345678"})
+        subject.hand["event"] = bench.stand.last_event()
+        return subject
+
+    def row_id(self, subject):
+        return subject.hand["event"]
 
 
 class TokenCall:
@@ -197,6 +214,7 @@ CASES = [
     _patch("trades", "trade", {"strike": "12.5", "result": "-880.030001"}),
     ApiWrite("DELETE /api/v1/scanners/{id}/", "scanner"),
     ApiWrite("POST /api/v1/scanners/{id}/restore/", "scanner", rows={"scanner": {"deleted_at": LONG_AGO}}),
+    Revert("POST /api/v1/audit/{id}/revert/", "user"),
     TokenCall("POST /api/v1/auth/token/", lambda subject: {"email": STAFF["viewer"], "password": PASSWORD},
               {False: 200, True: 200}),
     TokenCall("POST /api/v1/auth/token/refresh/", lambda subject: {"refresh": subject.hand["refresh"]},

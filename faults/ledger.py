@@ -33,7 +33,7 @@ TABLES = {
     "scanner": "trading_scanner",
 }
 # Entries of an event's changes that are no column of its subject's.
-ELSEWHERE = {"deployments", "session", "attempted"}
+ELSEWHERE = {"deployments", "session", "attempted", "reverts"}
 # Columns the trail names but no answer shows; what silently follows from another change is not told again.
 UNSEEN = {"reset_expires_at", "session_version"}
 

@@ -12,6 +12,9 @@ from .decimals import format_decimal
 from .instants import format_instant
 from .models import AuditEvent
 
+# The entry in the changes of an event that takes an earlier one back: [null, id of that event].
+REVERTS = "reverts"
+
 
 @dataclass(frozen=True)
 class Actor:
@@ -24,6 +27,7 @@ class Actor:
     request_id: str = ""
     source: str = AuditEvent.Source.COMMAND
     ip: str | None = None
+    reverts: int | None = None  # the audit event that this change takes back
 
     @classmethod
     def of(cls, user, **circumstances):
@@ -41,14 +45,17 @@ def record(action, subject, *, by, changes, owner=None, broker_id=None):
     `changes` maps a field to (before, after); `owner` is the account the subject belongs to, and gives the event
     its trader and its broker. Fails, and with it the change, outside a transaction.
     """
+    if by.reverts is not None:
+        changes = {**changes, REVERTS: (None, by.reverts)}
     event = _write(
         by,
         action=action,
         broker=owner.broker_id if owner else broker_id,
         subject_type=subject._meta.model_name,
         subject_id=subject.pk,
+        subject_version=getattr(subject, "version", None),
         user=owner.pk if owner else None,
-        changes={field: [_plain(before), _plain(after)] for field, (before, after) in changes.items()},
+        changes={field: [plain(before), plain(after)] for field, (before, after) in changes.items()},
     )
     _log_when_kept("audit", event)
     return event
@@ -100,13 +107,14 @@ def diff_of_rows(moved):
     return {pk: before for pk, (before, _) in moved.items()}, {pk: after for pk, (_, after) in moved.items()}
 
 
-def _plain(value):
+def plain(value):
+    """A value as the trail writes it."""
     if isinstance(value, Decimal):
         return format_decimal(value)
     if isinstance(value, datetime):
         return format_instant(value)
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value

@@ -28,6 +28,7 @@ SEALED = (
     "action",
     "subject_type",
     "subject_id",
+    "subject_version",
     "user",
     "changes",
     "reason",

@@ -43,6 +43,8 @@ class AuditEvent(models.Model):
     action = models.CharField(max_length=64)
     subject_type = models.CharField(max_length=32)
     subject_id = models.BigIntegerField(null=True)
+    # The subject's version after the change; null where it has none, and in events from before it was kept.
+    subject_version = models.BigIntegerField(null=True)
     user = models.BigIntegerField(null=True)
     changes = models.JSONField(default=dict)
     reason = models.CharField(max_length=REASON_LENGTH, blank=True)

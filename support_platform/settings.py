@@ -223,10 +223,12 @@ EMAIL_CONFIRMATION_LIFETIME = timedelta(
 )
 AUDIT_REASON_REQUIRED = env.switch("AUDIT_REASON_REQUIRED", False)
 
-# Imports run one way (accounts <- trading <- analytics). The two places where a lower app needs a higher one are
-# named here: what a trader's deactivation does with deployments, and what a correction's impact is measured with.
+# Imports run one way (accounts <- trading <- analytics). The places where a lower app needs a higher one are named
+# here: what a trader's deactivation does with deployments, what a correction's impact is measured with, and what
+# undoes which change.
 DEPLOYMENT_TREATMENT = "trading.deployments.treat_deployments"
 DEPLOYMENT_FIGURES = "analytics.queries.deployment_figures"
+AUDIT_INVERSES = ("accounts.inverses.INVERSES", "trading.inverses.INVERSES")
 
 LOGIN_URL = "admin:login"
 SESSION_COOKIE_AGE = 12 * 3600

@@ -23,6 +23,12 @@ router.register("analytics/slippage", analytics.SlippageViewSet, "slippage")
 router.register("analytics/performance", analytics.PerformanceViewSet, "performance")
 router.register("audit", views.AuditViewSet, "audit")
 router.register("limits", views.LimitsViewSet, "limits")
+# No action of the traders' own view: it tells of what stands on accounts.
+timeline = re_path(
+    r"^users/(?P<pk>[1-9][0-9]{0,18})/timeline/$",
+    trading.TimelineViewSet.as_view({"get": "list"}, detail=True),
+    name="timeline",
+)
 
 # Outside the API a fault is a page of ours; within, the middleware makes a problem of it.
 handler400 = "support_platform.pages.bad_request"
@@ -30,13 +36,8 @@ handler403 = "support_platform.pages.permission_denied"
 handler404 = "support_platform.pages.page_not_found"
 handler500 = "support_platform.pages.server_error"
 
-timeline = trading.TimelineViewSet.as_view({"get": "list"}, detail=True)
-
 urlpatterns = [
-    path("api/v1/", include(router.urls)),
-    re_path(
-        rf"^api/v1/users/(?P<pk>{trading.TimelineViewSet.lookup_value_regex})/timeline/$", timeline, name="timeline"
-    ),
+    path("api/v1/", include([*router.urls, timeline])),
     path("api/v1/auth/token/", accounts.LogInView.as_view(), name="token"),
     path("api/v1/auth/token/refresh/", accounts.RefreshView.as_view(), name="token-refresh"),
     path("api/v1/auth/token/revoke/", accounts.RevokeView.as_view(), name="token-revoke"),

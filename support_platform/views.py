@@ -8,11 +8,13 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
+from rest_framework.decorators import action
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from . import logs, throttling
+from . import audit_operations, logs, throttling
 from .exceptions import problem_response
+from .fields import NothingSerializer
 from .filters import AuditEventFilter
 from .models import AuditEvent
 from .permissions import ANY_STAFF
@@ -23,10 +25,12 @@ from .viewsets import PlatformView, ResourceViewSet
 class AuditViewSet(ResourceViewSet):
     """The audit trail of the caller's broker; without the right to read it, only the caller's own events."""
 
-    rights = {"list": ANY_STAFF, "retrieve": ANY_STAFF}
+    rights = {"list": ANY_STAFF, "retrieve": ANY_STAFF, "revert": "support_platform.revert_change"}
     orderings = ("-at", "at")
     filterset_class = AuditEventFilter
     serializer_class = AuditEventSerializer
+    inputs = {"revert": NothingSerializer}
+    operation_ids = {"revert": "revert_change"}
     tag = "Audit"
 
     def get_queryset(self):
@@ -34,6 +38,23 @@ class AuditViewSet(ResourceViewSet):
 
     def answer(self, row):
         return Response(self.represent(row))  # an event never changes: no version, no ETag
+
+    @action(detail=True, methods=["post"])
+    def revert(self, request, pk):
+        """
+        Revert a change by the operation that is its inverse.
+
+        It is made to the event's subject, needs the right to that operation too, and leaves its own event, which is
+        the answer and names this one in `changes.reverts`. `If-Match` and `ETag` speak of the subject's version. 409
+        `moved_on` if the subject has changed since, with its `current_version`; 409 `not_revertible`, saying why, for
+        what has no inverse; and whatever the inverse itself refuses.
+        """
+        self.body()
+        return self.change(audit_operations.revert_change, represent=self.with_subject, staff=request.user)
+
+    def with_subject(self, result):
+        subject, event = result
+        return subject, self.represent(event)
 
 
 class LimitsViewSet(PlatformView, ViewSet):

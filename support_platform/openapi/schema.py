@@ -251,7 +251,9 @@ class PlatformSchema(SerializerSchema):
         return isinstance(self.answer()[1], ListSerializer)
 
     def is_versioned(self):
-        return getattr(self.view, "detail", False) and issubclass(self.model() or object, VersionedModel)
+        """Every write is of a row with a version: the addressed one, or the subject of the event that is reverted."""
+        is_of_such = self.is_resource_write or issubclass(self.model() or object, VersionedModel)
+        return getattr(self.view, "detail", False) and is_of_such
 
     def answer_schema(self):
         _, serializer = self.answer()

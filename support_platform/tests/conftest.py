@@ -1,9 +1,10 @@
 import pytest
-from django.db import transaction
 from django.test import TestCase, override_settings
 
-from support_platform.audit import Actor, record
+from support_platform.audit import Actor
+from support_platform.models import AuditEvent
 from support_platform.tests.people import World
+from trading import operations
 from trading.tests.factories import DeploymentFactory, ScannerFactory, StrategyFactory, TradeFactory
 
 
@@ -31,21 +32,14 @@ def samples(trader):
     """One row of each resource, all of one trader: what `{id}` in a call's path stands for."""
     strategy = StrategyFactory(user=trader)
     deployment = DeploymentFactory(strategy=strategy, user=trader)
-    with transaction.atomic():
-        event = record(
-            "user.contact_changed",
-            trader,
-            by=Actor(name="colleague@desk.example"),
-            owner=trader,
-            changes={"phone": (None, trader.phone)},
-        )
+    operations.delete_scanner(ScannerFactory(user=trader), by=Actor(name="colleague@desk.example"))
     return {
         "users": trader,
         "strategies": StrategyFactory(user=trader),
         "deployments": deployment,
         "trades": TradeFactory(deployment=deployment),
         "scanners": ScannerFactory(user=trader),
-        "audit": event,
+        "audit": AuditEvent.objects.latest("id"),
     }
 
 

@@ -109,6 +109,18 @@ def test_what_is_read_back_is_what_was_sealed(db, columns):
     assert findings() == []
 
 
+def test_a_column_that_came_later_and_is_empty_leaves_older_seals_good(db):
+    """`subject_version` was not there when the first events were sealed."""
+    append()
+    event = AuditEvent.objects.values(*audit_chain.SEALED, "seal").get()
+    assert event["subject_version"] is None
+
+    del event["subject_version"]
+
+    assert audit_chain.seal(event, "", audit_chain.keys()[0]) == event["seal"]
+    assert audit_chain.seal(event | {"subject_version": 1}, "", audit_chain.keys()[0]) != event["seal"]
+
+
 def test_an_event_costs_two_statements_more_than_itself(broker):
     append(broker=broker.pk)
 
@@ -124,8 +136,8 @@ def test_the_chain_is_our_affair(superuser, trader):
     audit_chain.append(actor="a", action="user.seen", subject_type="user", source="api", broker=trader.broker_id)
 
     [event, _] = superuser.get("audit/").json()["results"]
-    assert not {"chain", "sequence", "seal"} & event.keys()
-    for name in ("chain", "sequence", "seal"):
+    assert not {"chain", "sequence", "seal", "subject_version"} & event.keys()
+    for name in ("chain", "sequence", "seal", "subject_version"):
         assert_problem(superuser.get("audit/", **{name: "1"}), 400, field=name)
 
 

@@ -53,6 +53,8 @@ TRAIL = grid("""
     free-staff 401 404 404 404 404 404  404 404 404 ok  ok
     nobody     401 404 404 404 404 404  404 404 404 404 404
 """)
+# To revert a change one must see it, and have the right both to revert and to the inverse.
+REVERT = {target: TRAIL[target] for target in ("own", "foreign", "nobody")}
 # The figures of one scope, which has no place in the path: without the right, no scope is looked for.
 SCOPE = grid("""
     own        401 403 ok  ok  ok  ok   404 404 ok  ok  ok
@@ -109,6 +111,7 @@ TABLE = [
     ("GET analytics/performance/?deployment=", SCOPE),
     ("GET audit/", ANY_STAFF),
     ("GET audit/{id}/", TRAIL),
+    ("POST audit/{id}/revert/", REVERT),
     ("GET limits/", ANY_STAFF),
 ]
 

@@ -89,6 +89,7 @@ def test_each_change_counts_the_version_up_by_one_and_is_on_record_once(superuse
     for event in written:
         assert event.user == (row.pk if row._meta.model_name == "user" else row.user_id)
         assert event.broker == samples["users"].broker_id
+        assert event.subject_version == row.version
         assert (event.actor, event.actor_id, event.source) == (superuser.user.email, superuser.user.pk, "api")
         assert (event.reason, event.ip) == ("as asked", "127.0.0.1")
         assert event.request_id
