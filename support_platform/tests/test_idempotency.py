@@ -253,7 +253,7 @@ def test_when_the_first_one_is_lost_the_next_goes_on(race, broker, samples, monk
     answers = race(*[lambda: Client(raise_request_exception=False).delete(address, headers=headers)] * 4)
 
     assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 500]
-    assert AuditEvent.objects.filter(action="scanner.deleted").count() == 1
+    assert AuditEvent.objects.filter(action="scanner.deleted", subject_id=samples["scanners"].pk).count() == 1
 
 
 def test_who_waits_too_long_for_the_first_one_is_told_so(race, broker, samples, monkeypatch):
