@@ -46,6 +46,7 @@ def revert_change(event, *, by, staff):
     except StaleVersion as error:
         raise _moved_on(error.current) from None
     subject = result[0] if isinstance(result, tuple) else result  # some return counts or figures beside the row
+    # Only read from here on: the inverse has recorded, and the end of the chain is locked.
     told = AuditEvent.objects.filter(subject_type=event.subject_type, subject_id=event.subject_id).latest("id")
     if told.changes.get(audit.REVERTS) != [None, event.pk]:
         raise _moved_on(subject.version)  # it was so already: nothing to take back
