@@ -86,8 +86,8 @@ class ImportCommand(ActingCommand):
             ],
         }
         if refusal:
-            line = f"{path}: {refusal} Correct them, or import the others with --skip-bad."
-            raise Unsuccessful(line, document) from refusal
+            advice = "Correct them." if skip_bad else "Correct them, or import the others with --skip-bad."
+            raise Unsuccessful(f"{path}: {refusal} {advice}", document) from refusal
         return document
 
     def own(self, options):

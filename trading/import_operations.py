@@ -5,13 +5,14 @@ One import is one transaction and one audit event of the trader's. Rows go in by
 length needs the same memory.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, Decimal, localcontext
 from itertools import islice
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import F, Max
 
 from accounts import staff_operations
 from accounts.models import Broker, User
@@ -21,9 +22,10 @@ from support_platform.exceptions import InvalidChange, OutOfReach
 from support_platform.instants import format_instant
 from support_platform.locking import lock, refused_if_taken
 
+from .bulk_insert import Among, RowRefused, bulk_insert
 from .models import Deployment, Order, Strategy, Trade
 
-BATCH = 1000
+BATCH = 5000
 CENT = Decimal("0.01")
 # What support may correct in a trade; where it did, the file is no longer the truth.
 CORRECTABLE = frozenset({"taken_at", "closed_at", "strike", "result"})
@@ -48,9 +50,13 @@ class Outcome:
 
 
 class RowsRefused(Exception):
-    """Some rows are bad, and none was to be skipped. Nothing is kept; `outcome.faults` names every one."""
+    """
+    Some rows are bad, and none was to be skipped: `outcome.faults` names every one. Or the database refuses one that
+    looked good: it is among them, and rows after it are not looked at. Nothing is kept.
+    """
 
     def __init__(self, outcome):
+        outcome.imported = outcome.rounded = outcome.strategies_created = outcome.deployments_created = 0
         super().__init__(f"{outcome.rejected} of {outcome.read} rows are bad; nothing was imported.")
         self.outcome = outcome
 
@@ -74,12 +80,11 @@ def import_trades(rows, *, by, email, broker, source, capital, mode=Deployment.M
     intake = _Intake(Trade.objects.select_related("strategy"), user, "external_id")
     homes = _Homes(user, mode)
     for batch in _batches(rows):
-        trades = []
-        for row in intake.sift(batch):
-            values = row.values
-            strategy, deployment = homes.of(values.pop("strategy"), values["taken_at"])
-            trades.append(Trade(user=user, strategy=strategy, deployment=deployment, **values))
-        Trade.objects.bulk_create(trades, batch_size=BATCH)
+        fresh = intake.sift(batch)
+        for row in fresh:
+            strategy, deployment = homes.of(row.values.pop("strategy"), row.values["taken_at"])
+            row.values |= {"strategy_id": strategy.pk, "deployment_id": deployment.pk}
+        intake.insert(fresh)
     homes.settle(capital)
     return _finish("trades.imported", intake, homes, is_new, by, source, set_aside)
 
@@ -99,19 +104,17 @@ def import_orders(rows, *, by, email, broker, source, strategy=None, set_aside=N
     intake = _Intake(Order.objects.all(), user, "order_id")
     homes = _Homes(user)
     for batch in _batches(rows):
-        trades = _link_trades(batch, user)
-        orders = []
-        for row in intake.sift(batch):
+        homes_of_trades = _link_trades(batch, user)
+        fresh = intake.sift(batch)
+        for row in fresh:
             values = row.values
-            trade = trades.get(values.get("trade_id"))
-            order = Order(user=user, **values)
-            if trade:
-                order.strategy_id, order.deployment_id = trade.strategy_id, trade.deployment_id
-            elif strategy:
+            home = homes_of_trades.get(values.get("trade_id"))
+            if home is None and strategy:
                 stamps = (values["signal_at"], values["sent_at"], values["acknowledged_at"], values["filled_at"])
-                order.strategy, order.deployment = homes.of(strategy, next((s for s in stamps if s), None))
-            orders.append(order)
-        Order.objects.bulk_create(orders, batch_size=BATCH)
+                home = [own.pk for own in homes.of(strategy, next((s for s in stamps if s), None))]
+            if home:
+                values["strategy_id"], values["deployment_id"] = home
+        intake.insert(fresh)
     homes.settle()
     return _finish("orders.imported", intake, homes, is_new, by, source, set_aside)
 
@@ -130,24 +133,34 @@ def _find_or_add_trader(email, broker_name, by):
 
 
 def _batches(rows):
+    """The rows by BATCH, the next of them read by a thread of its own while the database takes those before."""
     rows = iter(rows)
-    while batch := list(islice(rows, BATCH)):
-        yield batch
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(_read_batch, rows)
+        while batch := coming.result():
+            coming = reader.submit(_read_batch, rows)
+            yield batch
+
+
+def _read_batch(rows):
+    return list(islice(rows, BATCH))
 
 
 def _link_trades(batch, user):
-    """Replace each row's `trade` (an external_id) by `trade_id`; the trades by id."""
+    """Replace each row's `trade` (an external_id) by `trade_id`; (strategy, deployment) of the trades, by id."""
     names = {row.values["trade"] for row in batch if row.values.get("trade")}
-    trades = Trade.objects.filter(user=user, external_id__in=names) if names else ()
-    by_name = {trade.external_id: trade for trade in trades}
+    trades = Trade.objects.filter(Among(F("external_id"), list(names)), user=user) if names else Trade.objects.none()
+    homes, ids = {}, {None: None}
+    for name, pk, *home in trades.values_list("external_id", "pk", "strategy_id", "deployment_id"):
+        ids[name], homes[pk] = pk, home
     for row in batch:
         if "trade" not in row.values:
             continue
         name = row.values.pop("trade")
-        if name is not None and name not in by_name:
+        if name not in ids:
             row.faults.append(("trade", f"The trader has no trade with the external_id {name}. Import trades first."))
-        row.values["trade_id"] = by_name[name].pk if name in by_name else None
-    return {trade.pk: trade for trade in by_name.values()}
+        row.values["trade_id"] = ids.get(name)
+    return homes
 
 
 class _Intake:
@@ -172,11 +185,21 @@ class _Intake:
             else:
                 row.values["external_id"] = name
                 fresh[name] = row
-        for existing in self.queryset.filter(external_id__in=list(fresh)):
+        for existing in self.queryset.filter(Among(F("external_id"), list(fresh))):
             self._compare(existing, fresh.pop(existing.external_id))
         self.outcome.imported += len(fresh)
         self.outcome.rounded += sum(row.rounded for row in fresh.values())
-        return fresh.values()
+        return list(fresh.values())
+
+    def insert(self, rows):
+        """
+        :raises RowsRefused: if the table refuses one that has passed every check before
+        """
+        try:
+            bulk_insert(self.queryset.model, [row.values | {"user_id": self.outcome.user.pk} for row in rows])
+        except RowRefused as refusal:
+            self.outcome.faults[rows[refusal.position].line] = [("line", f"The database refuses it: {refusal}.")]
+            raise RowsRefused(self.outcome) from refusal
 
     def _compare(self, existing, row):
         if existing.pk > self.last_id:
@@ -284,7 +307,6 @@ def _finish(action, intake, homes, is_new, by, source, set_aside):
     outcome.strategies_created = homes.strategies_created
     outcome.deployments_created = len(homes.made)
     if outcome.faults and not set_aside:
-        outcome.imported = outcome.rounded = outcome.strategies_created = outcome.deployments_created = 0
         raise RowsRefused(outcome)
     if outcome.faults:
         set_aside(outcome.faults)

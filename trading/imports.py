@@ -23,8 +23,12 @@ from .models import Order, Strategy, Trade
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?", re.ASCII)
 _MAX_CELL = 100
+# Most cells are of these two forms, which keep every rule as they stand; only the others are looked at more closely.
+_PLAIN_NUMBER = re.compile(rf"-?[0-9]{{1,{MAX_DIGITS - DECIMAL_PLACES}}}(\.[0-9]{{1,{DECIMAL_PLACES}}})?", re.ASCII)
+_PLAIN_TEXT = re.compile(r"[!-~]([ -~]*[!-~])?", re.ASCII)
 # The last column of a file of rejected rows. Mended, such a file can be imported as it is.
 _ERROR = "error"
+_ZERO = Decimal(0)
 _PLACE = Decimal(1).scaleb(-DECIMAL_PLACES)
 _ROUNDING = Context(prec=4 * MAX_DIGITS, rounding=ROUND_HALF_EVEN)
 
@@ -63,6 +67,8 @@ class TextColumn(Column):
     max_length: int = 200
 
     def read(self, cell, row, now):
+        if len(cell) <= self.max_length and _PLAIN_TEXT.fullmatch(cell):
+            return cell
         return check_text(cell, self.max_length)
 
 
@@ -93,6 +99,14 @@ class NumberColumn(Column):
     least: int | None = None
 
     def read(self, cell, row, now):
+        value = Decimal(cell) if _PLAIN_NUMBER.fullmatch(cell) else self._read_closely(cell, row)
+        if self.above is not None and value <= self.above:
+            raise ValueError(f"Must be greater than {self.above}.")
+        if self.least is not None and value < self.least:
+            raise ValueError(f"Must be at least {self.least}.")
+        return value or _ZERO  # a log's -0.0 is 0
+
+    def _read_closely(self, cell, row):
         if len(cell) > _MAX_CELL or not _NUMBER.fullmatch(cell):
             raise ValueError("Give a number such as 12.5 or 1e-05.")
         exact = Decimal(cell)
@@ -103,12 +117,8 @@ class NumberColumn(Column):
             check_fits(value)
         except ValidationError as error:
             raise ValueError(error.message) from None
-        if self.above is not None and value <= self.above:
-            raise ValueError(f"Must be greater than {self.above}.")
-        if self.least is not None and value < self.least:
-            raise ValueError(f"Must be at least {self.least}.")
         row.rounded += value != exact
-        return value if value else Decimal(0)  # a log's -0.0 is 0
+        return value
 
 
 def _length(model, name):
@@ -161,6 +171,7 @@ class CsvFile:
     def __init__(self, path, columns, complete):
         self.path, self.columns, self.complete = path, columns, complete
         self.header = self._checked_header()
+        self._order = [columns.get(name) for name in self.header]  # None: the column of errors
         self.size = path.stat().st_size
         self.position = 0
 
@@ -217,10 +228,9 @@ class CsvFile:
             row.faults.append(("line", f"Has {len(cells)} cells; the header has {len(self.header)}."))
             return row
         is_returned = _ERROR in self.header
-        for name, cell in zip(self.header, cells, strict=True):
-            if name == _ERROR:
+        for name, column, cell in zip(self.header, self._order, cells, strict=True):
+            if column is None:
                 continue
-            column = self.columns[name]
             cell = plain(cell) if is_returned else cell
             if cell == "":
                 row.values[name] = column.empty

@@ -8,6 +8,7 @@ from django.db.models import F
 
 from accounts.tests.factories import TraderFactory
 from support_platform.tests.commands import fail, run, tell
+from trading.import_operations import BATCH
 from trading.models import Deployment, Order, Strategy
 from trading.tests.csv_rows import refused
 from trading.tests.factories import DeploymentFactory, TradeFactory
@@ -189,13 +190,13 @@ def test_a_bad_row_is_named_and_nothing_is_kept(db, orders, line, field, text):
 
 
 def test_an_order_id_stands_once_in_a_file(db, orders):
-    others = [cell("order_id", f"B-{n}") for n in range(1200)]
+    others = [cell("order_id", f"B-{n}") for n in range(BATCH)]
 
     found = errors(orders(GOOD, GOOD, *others, GOOD), *TO)
 
     assert found == [
         (3, "order_id", "A-1 stands in line 2 already."),
-        (1204, "order_id", "A-1 stands in an earlier line already."),
+        (BATCH + 4, "order_id", "A-1 stands in an earlier line already."),
     ]
 
 

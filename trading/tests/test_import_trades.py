@@ -12,6 +12,7 @@ from accounts.tests.factories import TraderFactory
 from support_platform.decimals import format_decimal
 from support_platform.instants import format_instant
 from support_platform.tests.commands import fail, process, run, tell
+from trading.import_operations import BATCH
 from trading.models import Deployment, Strategy, Trade
 from trading.tests.csv_rows import COLUMNS, GOOD, OPEN, TO, cell, refused
 from trading.tests.factories import DeploymentFactory, StrategyFactory
@@ -117,13 +118,13 @@ def test_identical_rows_are_real_and_kept(db, file):
 
 
 def test_more_rows_than_a_batch_and_a_later_part(db, file):
-    lines = [cell("result", str(n)) for n in range(2500)]
-    run("import_trades", file(*lines[:1500]), *TO)
+    lines = [cell("result", str(n)) for n in range(BATCH + 200)]
+    run("import_trades", file(*lines[:100]), *TO)
 
     outcome = run("import_trades", file(*lines), *TO)
 
-    assert (outcome["imported"], outcome["already_there"]) == (1000, 1500)
-    assert sum(Trade.objects.values_list("result", flat=True)) == sum(range(2500))
+    assert (outcome["imported"], outcome["already_there"]) == (BATCH + 100, 100)
+    assert sum(Trade.objects.values_list("result", flat=True)) == sum(range(BATCH + 200))
 
 
 def test_uses_the_strategy_and_the_deployment_that_are_there(broker, file):
@@ -203,13 +204,13 @@ def test_the_source_names_rows_and_the_file_may(db, file):
 
 def test_an_external_id_stands_once_in_a_file(db, file):
     header = COLUMNS + ",external_id"
-    others = [GOOD + f",T-{n}" for n in range(2, 1300)]
+    others = [GOOD + f",T-{n}" for n in range(2, BATCH)]
 
     document, _ = refused(file(GOOD + ",T-1", GOOD + ",T-1", *others, GOOD + ",T-1", header=header), *TO)
 
     assert [(error["line"], error["field"], error["error"]) for error in document["errors"]] == [
         (3, "external_id", "T-1 stands in line 2 already."),
-        (1302, "external_id", "T-1 stands in an earlier line already."),
+        (BATCH + 2, "external_id", "T-1 stands in an earlier line already."),
     ]
 
 
