@@ -64,7 +64,8 @@ class RowsRefused(Exception):
 @transaction.atomic
 def import_trades(rows, *, by, email, broker, source, capital, mode=Deployment.Mode.LIVE, set_aside=None):
     """
-    Bring in the trades of one trader; `rows` are imports.Row, each with an `external_id` among its values.
+    Bring in the trades of one trader; `rows` are imports.Row, each with an `external_id` among its values. They are
+    read by a thread of its own, so what yields them must not ask the database.
 
     `source` is where they come from, for the audit trail.
     Makes the broker, the trader, the strategies (found by exact name among the kept ones) and one deployment per
