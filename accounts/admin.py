@@ -27,7 +27,7 @@ IS_ACTIVE = {"active": Q(is_active=True), "inactive": Q(is_active=False)}
 class ContactForm(OperationForm):
     input = UpdateContactSerializer
 
-    email = forms.CharField(label="E-mail", max_length=254, widget=forms.TextInput(attrs={"class": "vTextField"}))
+    email = forms.CharField(label="E-mail", max_length=254)
     phone = forms.CharField(required=False, empty_value=None, max_length=16, help_text="Such as +4915112345678.")
     verified = forms.BooleanField(
         required=False,
@@ -53,6 +53,8 @@ class AccountAdmin(OperationAdmin):
 class TraderAdmin(AccountAdmin):
     """Traders. Staff and superusers do not exist here: the queryset holds none."""
 
+    icon = "person"
+    is_found_first = True
     list_display = ("email", "name", "phone", "broker", "status", "created_at", "last_login")
     list_select_related = ("broker",)
     list_filter = (lists.choice_filter("status", IS_ACTIVE), lists.period_filter("created_at", "created"))
@@ -122,7 +124,7 @@ class AddressField(forms.CharField):
     """An address by the API's own rule."""
 
     def __init__(self, **kwargs):
-        super().__init__(label="E-mail", widget=forms.TextInput(attrs={"class": "vTextField"}), **kwargs)
+        super().__init__(label="E-mail", **kwargs)
 
     def clean(self, value):
         try:
@@ -133,7 +135,7 @@ class AddressField(forms.CharField):
 
 class PasswordField(forms.CharField):
     def __init__(self, **kwargs):
-        widget = forms.PasswordInput(attrs={"autocomplete": "new-password", "class": "vTextField"})
+        widget = forms.PasswordInput(attrs={"autocomplete": "new-password"})
         super().__init__(strip=False, max_length=1000, widget=widget, **kwargs)
 
     def clean(self, value):
@@ -181,6 +183,7 @@ class NewStaffForm(OperationForm):
 
 @admin.register(StaffAccount)
 class StaffAccountAdmin(AccountAdmin):
+    icon = "support_agent"
     superuser_only = True
     list_display = ("email", "name", "roles", "broker", "is_superuser", "status", "created_at", "last_login")
     list_select_related = ("broker",)
@@ -247,6 +250,7 @@ class BrokerForm(OperationForm):
 
 @admin.register(Broker)
 class BrokerAdmin(OperationAdmin):
+    icon = "apartment"
     superuser_only = True
     list_display = ("name", "domain", "created_at")
     sortable_by = ("name", "created_at")
@@ -279,6 +283,7 @@ class IsLiveFilter(lists.ConsoleFilter):
 
 @admin.register(ApiSession)
 class ApiSessionAdmin(OperationAdmin):
+    icon = "vpn_key"
     superuser_only = True
     list_display = ("created_at", "staff", "kind", "expires_at", "revoked_at")
     list_select_related = ("user",)
@@ -313,6 +318,7 @@ class ApiSessionAdmin(OperationAdmin):
 class OutgoingMailAdmin(OperationAdmin):
     """Whether a trader's mail left, for whoever sees the trader."""
 
+    icon = "mail"
     list_display = ("created_at", "user", "kind", "sent_to", "state", "attempts", "sent_at", "last_error")
     list_select_related = ("user",)
     list_filter = (

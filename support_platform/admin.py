@@ -10,6 +10,7 @@ from .models import AuditEvent
 
 @admin.register(AuditEvent)
 class AuditEventAdmin(OperationAdmin):
+    icon = "history"
     list_display = ("at", "actor", "action", "subject", "summary", "reason", "source")
     list_filter = (
         lists.period_filter("at", "when"),

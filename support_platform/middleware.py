@@ -20,7 +20,7 @@ from .logs import request_id_in_log
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
-# The console and the trader's pages load only what this server serves, and run no inline script, so a stored
+# The trader's pages and the console load only what this server serves, and run no inline script, so a stored
 # <script> that slipped through escaping would still not run.
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; object-src 'none'; "
@@ -28,6 +28,10 @@ CONTENT_SECURITY_POLICY = (
 )
 # Swagger UI writes style attributes.
 DOCS_CONTENT_SECURITY_POLICY = CONTENT_SECURITY_POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
+# The console's library evaluates the expressions in its templates' attributes, and writes style elements.
+CONSOLE_CONTENT_SECURITY_POLICY = DOCS_CONTENT_SECURITY_POLICY.replace(
+    "script-src 'self'", "script-src 'self' 'unsafe-eval'"
+)
 API_CONTENT_SECURITY_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 
@@ -128,6 +132,8 @@ class RequestMiddleware:
             policy = DOCS_CONTENT_SECURITY_POLICY
         elif request.is_api or request.path_info.startswith(("/health/", "/static/")):
             policy = API_CONTENT_SECURITY_POLICY
+        elif request.path_info.startswith("/admin/"):
+            policy = CONSOLE_CONTENT_SECURITY_POLICY
         else:
             policy = CONTENT_SECURITY_POLICY
         response["Content-Security-Policy"] = policy

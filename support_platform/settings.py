@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from . import logs
+from .console import look
 from .environment import CACHE_URLS, DATABASE_URLS, MAIL_URLS, Environment, is_weak, read_database, read_mail
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -86,6 +87,7 @@ INSTALLED_APPS = [
     "accounts",
     "trading",
     "analytics",
+    "unfold.apps.BasicAppConfig",
     "support_platform.apps.ConsoleConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -128,6 +130,8 @@ TEMPLATES = [
         },
     },
 ]
+
+UNFOLD = look.UNFOLD  # what the console's library asks for
 
 # --- database ---------------------------------------------------------------------------------------------
 _database = env.address("DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.sqlite3'}", DATABASE_URLS, read_database)

@@ -41,6 +41,7 @@ class DeleteStrategyForm(ReasonForm):
 
 @admin.register(Strategy)
 class StrategyAdmin(OwnedAdmin):
+    icon = "schema"
     list_display = (
         "name",
         "user",
@@ -126,6 +127,7 @@ class DeploymentForm(OperationForm):
 
 @admin.register(Deployment)
 class DeploymentAdmin(OwnedAdmin):
+    icon = "rocket_launch"
     list_display = ("id", "strategy", "user", "status", "mode", "symbol", "quantity", "capital", "started_at")
     list_select_related = ("user", "strategy")
     list_filter = (
@@ -194,6 +196,7 @@ class CorrectionForm(OperationForm):
 
 @admin.register(Trade)
 class TradeAdmin(OwnedAdmin):
+    icon = "swap_vert"
     list_display = (
         "symbol",
         "side",
@@ -261,6 +264,7 @@ def _impact_in_words(before, after):
 
 @admin.register(Order)
 class OrderAdmin(OwnedAdmin):
+    icon = "receipt_long"
     instant_precision = "milliseconds"
     list_display = (
         "external_id",
@@ -309,6 +313,7 @@ class OrderAdmin(OwnedAdmin):
 
 @admin.register(Scanner)
 class ScannerAdmin(OwnedAdmin):
+    icon = "radar"
     list_display = ("name", "user", "symbol", "status", "created_at")
     list_filter = (
         lists.choice_filter("status", IS_KEPT),

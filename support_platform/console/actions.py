@@ -27,6 +27,7 @@ from support_platform.retries import retried
 
 from . import lists
 from .forms import ReasonField
+from .look import dress
 
 MAX_ROWS = 500
 EXPORT = "export_csv"
@@ -42,6 +43,7 @@ class ReasonForm(forms.Form):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.fields["reason"] = self.fields.pop("reason")  # last, after what a subclass asks
+        dress(self.fields)
 
     def clean_seen(self):
         return read_seen(self.cleaned_data["seen"])

@@ -15,6 +15,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.text import capfirst
+from unfold.admin import ModelAdmin
 
 from support_platform import audit, throttling
 from support_platform.decimals import format_decimal
@@ -49,7 +50,7 @@ class Refused(Exception):
         self.is_stale = is_stale
 
 
-class OperationAdmin(ActionsMixin, admin.ModelAdmin):
+class OperationAdmin(ActionsMixin, ModelAdmin):
     """
     Read-only, apart from operations.
 
@@ -62,6 +63,8 @@ class OperationAdmin(ActionsMixin, admin.ModelAdmin):
     add_form = None
     change_fields = {}
     superuser_only = False
+    icon = "table_rows"
+    is_found_first = False  # its rows are what the search on every page looks for
     instant_precision = "seconds"
     list_per_page = 100
     list_max_show_all = 0

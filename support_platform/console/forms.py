@@ -18,6 +18,8 @@ from support_platform.models import REASON_LENGTH
 from support_platform.parsers import MAX_NUMBER_LENGTH
 from support_platform.text import check_text
 
+from .look import dress
+
 MAX_SNAPSHOT = 20_000
 PAGE_FIELDS = ("version", "seen", "reason")
 
@@ -40,7 +42,7 @@ class ReasonField(ReadableField):
         super().__init__(
             max_length=REASON_LENGTH,
             help_text="Why this is done; kept in the audit trail.",
-            widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off"}),
+            widget=forms.TextInput(attrs={"autocomplete": "off"}),
             **kwargs,
         )
 
@@ -103,6 +105,7 @@ class OperationForm(forms.ModelForm):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
+        dress(self.fields)
         if self.instance.pk is None:
             del self.fields["version"], self.fields["seen"]
             return

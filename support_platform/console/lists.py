@@ -59,6 +59,7 @@ class CappedPaginator(Paginator):
     """Counts and shows no more than the first `cap` rows: what lies further back is found by a filter or search."""
 
     cap = 10_000
+    template_name = "admin/pages.html"
 
     @cached_property
     def _counted(self):

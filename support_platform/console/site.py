@@ -5,17 +5,19 @@ from functools import wraps
 
 from django.apps import apps
 from django.conf import settings
-from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.views import LoginView, PasswordChangeView
 from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
 from django.db import DataError, transaction
 from django.http import Http404
 from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.urls import reverse_lazy
 from django.utils.decorators import method_decorator
+from django.utils.text import capfirst
 from django.views.decorators.cache import never_cache
 from rest_framework.exceptions import Throttled
+from unfold.sites import UnfoldAdminSite
 
 from support_platform import audit, logs, throttling
 from support_platform.exceptions import is_unavailable
@@ -25,7 +27,10 @@ from support_platform.retries import retried
 
 from . import lists
 from .base import OperationAdmin, actor_of
+from .look import navigation
 
+SEARCH_PARAMETERS = {"s", "extended"}
+MAX_FOUND = 10
 AUTOCOMPLETE_PARAMETERS = {"app_label", "model_name", "field_name", "term", "page"}
 
 
@@ -66,7 +71,7 @@ def _answer(view, request, *args, **kwargs):
         return unavailable_page(request, error)
 
 
-class ConsoleSite(admin.AdminSite):
+class ConsoleSite(UnfoldAdminSite):
     site_header = site_title = "Support platform"
     index_title = "Console"
     site_url = None
@@ -90,6 +95,37 @@ class ConsoleSite(admin.AdminSite):
         order = [config.label for config in apps.get_app_configs() if config.label != "support_platform"]
         found = self._build_app_dict(request, app_label).values()
         return sorted(found, key=lambda app: order.index(app["app_label"]) if app["app_label"] in order else len(order))
+
+    def _build_app_dict(self, request, label=None):
+        found = super()._build_app_dict(request, label)
+        for app in found.values():
+            for model in app["models"]:
+                model["icon"] = self._registry[model["model"]].icon
+        return found
+
+    def search(self, request, extra_context=None):
+        """What the search on every page finds (Ctrl-K): pages by their name, traders by what is known of them."""
+        lists.check_parameters(request.GET, SEARCH_PARAMETERS)
+        term = request.GET.get("s", "").strip()
+        lists.check_search(term)
+        return TemplateResponse(request, "admin/found.html", {"found": list(self.found(request, term)) if term else []})
+
+    def found(self, request, term):
+        """[(title, kind, address, icon)], the likeliest first."""
+        for app in self.get_app_list(request):
+            for model in app["models"]:
+                page = self._registry[model["model"]]
+                if page.is_found_first:
+                    rows, _ = page.get_search_results(request, page.get_queryset(request), term)
+                    for row in rows.order_by(*page.ordering)[:MAX_FOUND]:
+                        yield str(row), page.opts.verbose_name, page.url("change", row.pk), page.icon
+        for app in self.get_app_list(request):
+            for model in app["models"]:
+                if term.lower() in model["name"].lower():
+                    yield capfirst(model["name"]), app["name"], model["admin_url"], model["icon"]
+
+    def get_sidebar_list(self, request):
+        return navigation(request, self.get_app_list(request))
 
     def index(self, request, extra_context=None):
         own = AuditEvent.objects.visible_to(request.user).filter(actor_id=request.user.pk).order_by("-at", "-id")[:10]

@@ -139,6 +139,7 @@ SITE = {
         "/admin/autocomplete/?app_label=trading&model_name=strategy&field_name=user&term=",
         VIEWERS[""],
     ),
+    "search": ("GET", "/admin/search/?s=x", ALL[""]),
     "unknown": ("GET", "/admin/no/such/page/", "door 404 404 404 404 404 404 404 404"),
 }
 CHANGES = {

@@ -1,0 +1,82 @@
+"""How the console looks: the names, colours and icons that django-unfold asks for, and its classes for our forms."""
+
+from django.forms import CheckboxInput, HiddenInput, Select, Textarea
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils.text import capfirst
+
+# The blue and the grey of the platform, each dark enough on white, and light enough on black, to be read.
+COLORS = {
+    "primary": {
+        "50": "#eff6fc",
+        "100": "#dbeaf7",
+        "200": "#bcd8f0",
+        "300": "#8fbfe5",
+        "400": "#5b9fd6",
+        "500": "#3a83c0",
+        "600": "#2667a1",
+        "700": "#205484",
+        "800": "#1e476d",
+        "900": "#1d3c5b",
+        "950": "#13263c",
+    },
+    "font": {
+        "subtle-light": "var(--color-base-600)",
+        "subtle-dark": "var(--color-base-400)",
+        "default-light": "var(--color-base-700)",
+        "default-dark": "var(--color-base-300)",
+        "important-light": "var(--color-base-900)",
+        "important-dark": "var(--color-base-100)",
+    },
+}
+
+UNFOLD = {
+    "SITE_TITLE": "Support platform",
+    "SITE_HEADER": "Support platform",
+    "SITE_SYMBOL": "support_agent",
+    "SITE_URL": None,
+    "SITE_FAVICONS": [{"rel": "icon", "href": "data:,"}],
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "COLORS": COLORS,
+    "STYLES": [lambda request: static("support_platform/console.css")],
+    "SIDEBAR": {"show_search": True, "command_search": True},
+}
+
+
+def navigation(request, app_list):
+    """unfold's table of the side bar: home, then what this person may see, by domain."""
+    home = reverse("admin:index")
+    groups = [{"items": [_item("Home", "home", home, request.path == home)]}]
+    for app in app_list:
+        items = [
+            _item(
+                capfirst(model["name"]), model["icon"], model["admin_url"], request.path.startswith(model["admin_url"])
+            )
+            for model in app["models"]
+        ]
+        groups.append({"title": app["name"], "separator": True, "items": items})
+    return groups
+
+
+def _item(title, icon, link, is_here):
+    return {"title": title, "icon": icon, "link": link, "active": is_here, "has_permission": True}
+
+
+def dress(fields):
+    """Give the widgets of a form's fields the console's classes."""
+    from unfold import widgets  # it reads the settings, which name this module
+
+    for field in fields.values():
+        widget = field.widget
+        if isinstance(widget, HiddenInput):
+            continue
+        if isinstance(widget, CheckboxInput):
+            classes = widgets.CHECKBOX_CLASSES
+        elif isinstance(widget, Select):
+            classes = widgets.SELECT_CLASSES
+        elif isinstance(widget, Textarea):
+            classes = widgets.TEXTAREA_CLASSES
+        else:
+            classes = widgets.INPUT_CLASSES
+        widget.attrs["class"] = " ".join(classes)
