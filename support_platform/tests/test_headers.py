@@ -9,6 +9,7 @@ from accounts.tests.browser import link_in, open_form, path_of
 from accounts.tests.factories import PASSWORD
 from support_platform.middleware import (
     API_CONTENT_SECURITY_POLICY,
+    CONSOLE_CONTENT_SECURITY_POLICY,
     CONTENT_SECURITY_POLICY,
     DOCS_CONTENT_SECURITY_POLICY,
 )
@@ -32,7 +33,7 @@ AREAS = {
     "api/schema": (API_CONTENT_SECURITY_POLICY, {"/api/schema/": 200}),
     "api/docs": (DOCS_CONTENT_SECURITY_POLICY, {"/api/docs/": 200}),
     "admin": (
-        CONTENT_SECURITY_POLICY,
+        CONSOLE_CONTENT_SECURITY_POLICY,
         {
             "/admin/": 302,
             "/admin/login/": 200,
