@@ -3,7 +3,9 @@
 from django.contrib import admin
 from django.utils.html import format_html, format_html_join
 
+from . import audit_operations
 from .console import lists
+from .console.actions import operation
 from .console.base import OperationAdmin, shown
 from .models import AuditEvent
 
@@ -43,6 +45,11 @@ class AuditEventAdmin(OperationAdmin):
     def has_view_permission(self, request, obj=None):
         """Everyone reads their own events; whose else, the queryset says."""
         return request.user.is_staff
+
+    @operation("Revert", right="support_platform.revert_change")
+    def revert(self, request, event, *, by):
+        subject, told = audit_operations.revert_change(event, by=by, staff=request.user)
+        return event, f"{subject._meta.verbose_name.capitalize()} {subject} is as before. That is event {told.pk}."
 
     @admin.display(description="subject")
     def subject(self, event):

@@ -237,6 +237,8 @@ class ActionsMixin:
             changed, note = retried(self.operations[operation.name], request, row, by=by, **values)
         except StaleVersion:
             return Outcome(row, "Not done: it was changed meanwhile. Look at it again, then repeat.", messages.ERROR)
+        except PermissionDenied:
+            return Outcome(row, "Not done: it takes a right that you do not have.", messages.ERROR)
         except OutOfReach:
             return Outcome(row, "Not done: it does not exist any more.", messages.ERROR)
         except OperationRefused as refusal:

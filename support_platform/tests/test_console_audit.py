@@ -1,13 +1,15 @@
 """The audit trail in the console: readable, scoped as in the API, and never changed."""
 
 import pytest
+from django.contrib.auth.models import Permission
 
 from accounts import operations
 from accounts.models import User
+from accounts.tests.factories import StaffFactory
 from support_platform import audit_chain
 from support_platform.audit import Actor
 from support_platform.models import AuditEvent
-from support_platform.tests.console import COLLEAGUE, Console, address, text_of
+from support_platform.tests.console import COLLEAGUE, Console, address, messages_of, text_of
 
 
 @pytest.fixture
@@ -54,7 +56,9 @@ def test_an_event_is_told_readably(supervisor, event, trader):
 def test_no_path_changes_an_event(superuser, event):
     console = Console(superuser.user)
 
-    assert console.page(event).context["operations"] == []
+    assert [operation.name for operation, _ in console.page(event).context["operations"]] == [
+        "revert"
+    ]  # by another event
     assert console.post(address(event), {"actor": "x", "reason": "x", "version": 1}).status_code == 403
     assert console.post(address(AuditEvent, "delete", event.pk), {"post": "yes"}).status_code == 403
     assert console.get(address(AuditEvent, "add")).status_code == 403
@@ -99,3 +103,44 @@ def test_a_stored_script_in_a_change_is_escaped(supervisor, trader):
         html = console.get(path).content.decode()
         assert script not in html
         assert "&lt;script&gt;" in html
+
+
+# --- revert -----------------------------------------------------------------------------------------------
+def test_reverts_a_change(supervisor, trader, events):
+    console = Console(supervisor.user)
+    supervisor.patch(f"users/{trader.pk}/", {"phone": "+4915100000009"})
+    [changed] = events(action="user.contact_changed")
+
+    answer = console.operate(AuditEvent, "revert", [changed])
+
+    told = events(action="user.contact_changed")[-1]
+    assert messages_of(answer) == [f"Revert: User {trader.email} is as before. That is event {told.pk}."]
+    assert told.changes["reverts"] == [None, changed.pk]
+    assert (told.source, told.reason, told.actor_id) == ("console", "asked by phone", supervisor.user.pk)
+    trader.refresh_from_db()
+    assert trader.phone == changed.changes["phone"][0]
+
+
+def test_what_cannot_be_reverted_is_told(supervisor, trader, event, events):
+    console = Console(supervisor.user)
+    supervisor.post(f"users/{trader.pk}/password-reset/")
+    [reset] = events(action="user.password_reset")
+    count = AuditEvent.objects.count()
+
+    [text] = messages_of(console.operate(AuditEvent, "revert", [reset]))
+
+    assert text.startswith("Revert: Not done: A mailed link is not called back.")
+    assert AuditEvent.objects.count() == count
+
+
+def test_reverting_takes_the_right_to_the_inverse_too(broker, trader, agent, events):
+    agent.patch(f"users/{trader.pk}/", {"phone": "+4915100000009"})
+    [changed] = events(action="user.contact_changed")
+    person = StaffFactory(broker=broker, role="Viewer")
+    codenames = ("revert_change", "view_auditevent")
+    person.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+
+    [text] = messages_of(Console(person).operate(AuditEvent, "revert", [changed]))
+
+    assert text == "Revert: Not done: it takes a right that you do not have."
+    assert len(events(action="user.contact_changed")) == 1
