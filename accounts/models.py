@@ -2,7 +2,7 @@ import uuid
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
@@ -72,6 +72,9 @@ class User(VersionedModel, AbstractBaseUser, PermissionsMixin):
     class Status(models.TextChoices):
         ACTIVE = "active"
         INACTIVE = "inactive"
+
+    # The property below in SQL, for lists (support_platform/rows.py).
+    computed = {"status": Case(When(is_active=True, then=Value(Status.ACTIVE)), default=Value(Status.INACTIVE))}
 
     email = models.EmailField(max_length=254, unique=True)
     pending_email = models.EmailField(max_length=254, null=True, blank=True)  # noqa: DJ001  null: no change waits

@@ -7,6 +7,7 @@ The row's id breaks every tie. (DRF's CursorPagination counts an offset within e
 
 import re
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from django.core import signing
 from django.db.models import F
@@ -15,7 +16,9 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.pagination import BasePagination
 from rest_framework.response import Response
 
-from .instants import format_instant, parse_instant
+from . import rows
+from .instants import parse_instant
+from .renderers import Page
 
 SALT = "support_platform.pagination"
 _SIZE = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
@@ -37,48 +40,55 @@ class Position:
 
 class KeysetPagination(BasePagination):
     """
-    `{"next", "previous", "results"}`, and `"total"` when `include_total=true` asks for it.
+    `{"next", "previous", "results"}`, and `"total"` when `include_total=true` asks for it: exact up to `max_total`,
+    which is as far as rows are counted.
 
-    The view names its `orderings`, the default first, each an instant with or without "-". A column that can be
-    null comes last in both directions.
+    The view names its `orderings`, the default first, each an instant of its serializer with or without "-". A column
+    that can be null comes last in both directions.
     """
 
     default_page_size = 100
+    max_total = 10_000
     max_page_size = 1000
     parameters = ("cursor", "page_size", "ordering", "include_total")
 
     def paginate_queryset(self, queryset, request, view=None):
+        """The page's rows as the view's serializer would answer them."""
         self.request = request
+        self.serializer_class = view.get_serializer_class()
         self.size = self._page_size(request.query_params.get("page_size"))
         self.ordering = self._ordering(request.query_params.get("ordering"), view.orderings)
         self.with_total = self._include_total(request.query_params.get("include_total"))
         self.seal = self._seal(request)
         position = self._position(request.query_params.get("cursor"))
         self.total = self._count(queryset) if self.with_total else None
-        rows = self._rows(queryset, position)
-        more = len(rows) > self.size
-        rows = rows[: self.size]
+        page = self._page(queryset, position)
+        more = len(page) > self.size
+        page = page[: self.size]
         backward = position is not None and position.backward
         if backward:
-            rows.reverse()
+            page.reverse()
         self.next = self.previous = None
-        if rows:
+        if page:
             if more or backward:
-                self.next = self._link(rows[-1], backward=False)
+                self.next = self._link(page[-1], backward=False)
             if (more and backward) or (position is not None and not backward):
-                self.previous = self._link(rows[0], backward=True)
-        return rows
+                self.previous = self._link(page[0], backward=True)
+        return page
 
     def get_paginated_response(self, data):
-        body = {"next": self.next, "previous": self.previous, "results": data}
+        body = Page(next=self.next, previous=self.previous, results=data)
         if self.with_total:
-            body["total"] = self.total
+            body["total"] = min(self.total, self.max_total)
+            if self.total > self.max_total:
+                body["total_is_capped"] = True
         return Response(body)
 
     def _count(self, queryset):
-        return queryset.order_by().count()
+        """How many there are, counted to one more than `max_total`."""
+        return queryset.order_by().values("pk")[: self.max_total + 1].count()
 
-    def _rows(self, queryset, position):
+    def _page(self, queryset, position):
         """One page and one row more, from the part with values and then, if any room is left, the part without."""
         column = self.ordering.lstrip("-")
         backward = position is not None and position.backward
@@ -89,7 +99,8 @@ class KeysetPagination(BasePagination):
             parts.reverse()
         if nullable and position is not None:
             parts = parts[parts.index(position.value is None) :]
-        rows = []
+        read = rows.reader_of(self.serializer_class)
+        page = []
         for empty in parts:
             part = queryset.filter(**{f"{column}__isnull": empty}) if nullable else queryset
             here = position is not None and (position.value is None) == empty
@@ -101,10 +112,10 @@ class KeysetPagination(BasePagination):
                 else:
                     part = part.filter(lookup((F(column), F("id")), (position.value, position.id)))
             order = [f"-{field}" if descending else field for field in fields]
-            rows.extend(part.order_by(*order)[: self.size + 1 - len(rows)])
-            if len(rows) > self.size:
+            page.extend(read(part.order_by(*order)[: self.size + 1 - len(page)]))
+            if len(page) > self.size:
                 break
-        return rows
+        return page
 
     def _page_size(self, given):
         if given is None:
@@ -150,8 +161,7 @@ class KeysetPagination(BasePagination):
         return Position(None if instant is None else parse_instant(instant), row_id, backward)
 
     def _link(self, row, *, backward):
-        value = getattr(row, self.ordering.lstrip("-"))
-        cursor = signing.dumps([format_instant(value), row.pk, backward], salt=f"{SALT}:{self.seal!r}")
-        query = self.request.query_params.copy()
-        query["cursor"] = cursor
-        return self.request.build_absolute_uri(f"{self.request.path}?{query.urlencode()}")
+        place = [row[self.ordering.lstrip("-")], row["id"], backward]
+        cursor = signing.dumps(place, salt=f"{SALT}:{self.seal!r}")
+        query = {**self.request.query_params.dict(), "cursor": cursor}
+        return self.request.build_absolute_uri(f"{self.request.path}?{urlencode(query)}")

@@ -159,6 +159,8 @@ else:
     _database["OPTIONS"] = {
         "application_name": "support_platform",
         "connect_timeout": 3,
+        # Of support_platform/statements.py alone: what Django itself runs is bound by the client and never prepared.
+        "prepare_threshold": 0,
         # A host that vanished is noticed after 5 s of silence, not after the hours that TCP would wait.
         "keepalives_idle": 5,
         "keepalives_interval": 2,
@@ -176,7 +178,7 @@ REDIS_URL = env.address("REDIS_URL", "", CACHE_URLS)
 if REDIS_URL:
     CACHES = {
         "default": {
-            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "BACKEND": "support_platform.counters.CounterCache",
             "LOCATION": REDIS_URL,
             # A cache that does not answer holds no request up; REDIS_URL can say otherwise (?socket_timeout=0.5).
             "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 1},
@@ -247,7 +249,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["support_platform.permissions.HasRight"],
     "DEFAULT_THROTTLE_CLASSES": ["support_platform.throttling.CallerThrottle"],
     "DEFAULT_PARSER_CLASSES": ["support_platform.parsers.StrictJSONParser"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["support_platform.renderers.FastPageRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "support_platform.parsers.AlwaysJSON",
     "DEFAULT_PAGINATION_CLASS": "support_platform.pagination.KeysetPagination",
     "DEFAULT_FILTER_BACKENDS": ["support_platform.filters.StrictFilterBackend"],

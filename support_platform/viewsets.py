@@ -121,8 +121,10 @@ class ResourceViewSet(PlatformView, GenericViewSet):
         return self.answer(self.get_object())
 
     def answer_list(self, queryset):
-        rows = self.paginate_queryset(self.filter_queryset(queryset))
-        return self.get_paginated_response(self.get_serializer(rows, many=True).data)
+        page = self.paginate_queryset(self.filter_queryset(queryset))
+        if not page and self.filterset_class is not None:
+            self.filterset_class(self.request.query_params, queryset, request=self.request).check_empty()
+        return self.get_paginated_response(page)
 
     def get_object(self):
         pk = self.kwargs["pk"]

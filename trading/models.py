@@ -7,7 +7,7 @@ day be split by trader. Each list has a second index for all traders at once. Tr
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, IntegerField, OuterRef, Q, Subquery, Value
+from django.db.models import Case, ExpressionWrapper, F, IntegerField, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -18,8 +18,8 @@ from support_platform.models import VersionedModel
 class OwnedQuerySet(models.QuerySet):
     def visible_to(self, staff):
         """The rows of the traders a staff member may see."""
-        rows = self.filter(user__is_staff=False, user__is_superuser=False)
-        return rows if staff.broker_id is None else rows.filter(user__broker_id=staff.broker_id)
+        reach = {} if staff.broker_id is None else {"user__broker_id": staff.broker_id}
+        return self.filter(user__is_staff=False, user__is_superuser=False, **reach)
 
 
 class SoftDeletedQuerySet(OwnedQuerySet):
@@ -38,6 +38,9 @@ class OwnedModel(VersionedModel):
 
 
 class SoftDeletedModel(models.Model):
+    # The properties below in SQL, for lists (support_platform/rows.py); so in each model here.
+    computed = {"status": Case(When(deleted_at=None, then=Value("active")), default=Value("deleted"))}
+
     deleted_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
@@ -66,6 +69,11 @@ class StrategyQuerySet(SoftDeletedQuerySet):
 
 
 class Strategy(OwnedModel, SoftDeletedModel):
+    computed = {
+        **SoftDeletedModel.computed,
+        "is_published": ExpressionWrapper(Q(published_at__isnull=False), models.BooleanField()),
+    }
+
     name = models.CharField(max_length=200)
     symbol = models.CharField(max_length=64, blank=True, help_text="empty: not bound to one symbol")
     timeframe = models.CharField(max_length=16, blank=True)
@@ -121,6 +129,8 @@ class Deployment(OwnedModel):
     class OrderType(models.TextChoices):
         MARKET = "market"
         LIMIT = "limit"
+
+    computed = {"state": Case(When(status=Status.ACTIVE, then=Value("active")), default=Value("inactive"))}
 
     strategy = models.ForeignKey(Strategy, on_delete=models.PROTECT, related_name="deployments")
     status = models.CharField(max_length=7, choices=Status, default=Status.ACTIVE)
@@ -203,6 +213,16 @@ class Trade(OwnedModel):
         LONG = "long"
         SHORT = "short"
 
+    computed = {
+        "status": Case(When(closed_at=None, then=Value("open")), default=Value("closed")),
+        "outcome": Case(
+            When(result__gt=0, then=Value("win")),
+            When(result__lt=0, then=Value("loss")),
+            When(result=0, then=Value("breakeven")),
+            output_field=models.CharField(),
+        ),
+    }
+
     strategy = models.ForeignKey(Strategy, on_delete=models.PROTECT, related_name="trades")
     deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="trades")
     symbol = models.CharField(max_length=64)
@@ -243,7 +263,9 @@ class Trade(OwnedModel):
         indexes = [
             models.Index(fields=["user", "taken_at", "id"], name="trade_user_taken"),
             models.Index(fields=["user", "closed_at", "id"], name="trade_user_closed"),
+            models.Index(fields=["strategy", "taken_at", "id"], name="trade_strategy_taken"),
             models.Index(fields=["strategy", "closed_at", "id"], name="trade_strategy_closed"),
+            models.Index(fields=["deployment", "taken_at", "id"], name="trade_deployment_taken"),
             models.Index(fields=["deployment", "closed_at", "id"], name="trade_deployment_closed"),
             models.Index(fields=["taken_at", "id"], name="trade_taken"),
             models.Index(fields=["closed_at", "id"], name="trade_closed"),

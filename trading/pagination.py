@@ -5,13 +5,14 @@ class TimelinePagination(KeysetPagination):
     """Pages of a `queries.Timeline`: a cursor names the entry (instant, "kind:id")."""
 
     def _count(self, timeline):
-        return timeline.count()
+        return timeline.count(self.max_total + 1)
 
-    def _rows(self, timeline, position):
+    def _page(self, timeline, position):
         backward = position is not None and position.backward
         beyond = None
         if position is not None:
             kind, _, row_id = position.id.partition(":")
             beyond = position.value, kind, int(row_id)
         is_descending = self.ordering.startswith("-") != backward
-        return timeline.entries(self.size + 1, beyond=beyond, descending=is_descending)
+        entries = timeline.entries(self.size + 1, beyond=beyond, descending=is_descending)
+        return self.serializer_class(entries, many=True).data

@@ -136,8 +136,9 @@ class Timeline:
                 rows = source.rows(trader, staff).filter(**span, **{f"{source.column}__isnull": False})
                 self.parts[name] = source, rows
 
-    def count(self):
-        return sum(rows.count() for _, rows in self.parts.values())
+    def count(self, limit):
+        """How many entries there are; of one kind none beyond the limit are counted."""
+        return sum(rows[:limit].count() for _, rows in self.parts.values())
 
     def entries(self, limit, *, beyond=None, descending=True):
         """The first `limit` entries, of those beyond a `place` when it is given."""

@@ -174,20 +174,25 @@ class CorrectTradeAnswerSerializer(TradeSerializer):
         fields = [*TradeSerializer.Meta.fields, "impact"]
 
 
+class OneSideField(serializers.DictField):
+    """Of an event's changes, field -> [before, after], the values of one side."""
+
+    def __init__(self, *, side, **kwargs):
+        super().__init__(source="changes", read_only=True, **kwargs)
+        self.side = side
+
+    def to_representation(self, value):
+        return {field: change[self.side] for field, change in value.items()}
+
+
 class CorrectionSerializer(AuditEventSerializer):
     """One correction of a trade, from the audit trail."""
 
-    before = serializers.SerializerMethodField(help_text="field -> value before")
-    after = serializers.SerializerMethodField(help_text="field -> value after")
+    before = OneSideField(side=0, help_text="field -> value before")
+    after = OneSideField(side=1, help_text="field -> value after")
 
     class Meta(AuditEventSerializer.Meta):
         fields = ["id", "at", "actor", "actor_id", "reason", "request_id", "source", "changes", "before", "after"]
-
-    def get_before(self, event) -> dict:
-        return {field: before for field, (before, _) in event.changes.items()}
-
-    def get_after(self, event) -> dict:
-        return {field: after for field, (_, after) in event.changes.items()}
 
 
 class ScannerSerializer(serializers.ModelSerializer):

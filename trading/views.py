@@ -209,5 +209,4 @@ class TimelineViewSet(ResourceViewSet):
 
     def list(self, request, pk):
         timeline = self.filter_queryset(User.objects.filter(pk=self.get_object().pk))
-        entries = self.paginate_queryset(timeline)
-        return self.get_paginated_response(self.get_serializer(entries, many=True).data)
+        return self.get_paginated_response(self.paginate_queryset(timeline))

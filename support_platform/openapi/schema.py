@@ -215,7 +215,9 @@ class PlatformSchema(SerializerSchema):
             "ordering": _parameter(orderings, "A leading `-` is newest first. Rows without the instant come last."),
             "page_size": _parameter(sizes, "Rows on one page."),
             "cursor": _parameter({"type": "string"}, "Where the page begins; taken from `next` or `previous`."),
-            "include_total": _parameter({**BOOLEAN, "default": False}, "Count all rows too, as `total`."),
+            "include_total": _parameter(
+                {**BOOLEAN, "default": False}, f"Count all rows too, up to {KeysetPagination.max_total}, as `total`."
+            ),
         }
 
     def header_parameters(self):
@@ -329,7 +331,16 @@ def _page(row):
             "next": {**link, "description": "The following page; null on the last."},
             "previous": {**link, "description": "The page before; null on the first."},
             "results": {"type": "array", "items": row},
-            "total": {"type": "integer", "minimum": 0, "description": "Only with include_total=true."},
+            "total": {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": KeysetPagination.max_total,
+                "description": "Only with include_total=true. Exact, unless `total_is_capped`.",
+            },
+            "total_is_capped": {
+                "const": True,
+                "description": f"Only where there are more than the {KeysetPagination.max_total} that are counted.",
+            },
         },
         "required": ["next", "previous", "results"],
     }

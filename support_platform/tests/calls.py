@@ -19,6 +19,7 @@ class Call:
     view: type
     action: str | None
     orderings: tuple = ()
+    serializer_class: type | None = None
 
     def __str__(self):
         return f"{self.method} {self.path}"
@@ -56,11 +57,15 @@ def _calls(patterns, prefix):
 def _methods(callback, path):
     view = getattr(callback, "cls", None) or callback.view_class
     actions = getattr(callback, "actions", None)
-    orderings = getattr(callback, "initkwargs", {}).get("orderings", getattr(view, "orderings", ()))
+    given = getattr(callback, "initkwargs", {})
+    orderings, serializer_class = (
+        given.get(name, getattr(view, name, default))
+        for name, default in (("orderings", ()), ("serializer_class", None))
+    )
     for method in METHODS:
         name = method.lower()
         if name in actions if actions else name in view.http_method_names and hasattr(view, name):
-            yield Call(method, path, view, actions[name] if actions else None, orderings)
+            yield Call(method, path, view, actions[name] if actions else None, orderings, serializer_class)
 
 
 def assert_problem(answer, status, *, code=None, field=None):

@@ -187,7 +187,7 @@ def test_every_list_documents_its_filters_and_its_page(call, document):
         assert schema.get("enum") == (filter_.extra.get("choices") or None)
     assert named["ordering"]["schema"]["enum"] == list(call.view.orderings)
     page = whole(operation["responses"]["200"]["content"]["application/json"]["schema"], document)
-    assert page["properties"].keys() == {"next", "previous", "results", "total"}
+    assert page["properties"].keys() == {"next", "previous", "results", "total", "total_is_capped"}
     assert page["required"] == ["next", "previous", "results"]
 
 

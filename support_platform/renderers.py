@@ -1,0 +1,25 @@
+"""How answers become JSON."""
+
+import orjson
+from rest_framework.renderers import JSONRenderer
+
+
+class Page(dict):
+    """The answer of a list: rows as the database keeps them, so nothing in it is NaN or Infinity."""
+
+
+class FastPageRenderer(JSONRenderer):
+    """
+    Pages by orjson, which takes a tenth of the time; the rest by DRF's, which refuses the NaN that orjson would write
+    as null.
+    """
+
+    def render(self, data, accepted_media_type=None, renderer_context=None):
+        if type(data) is Page:
+            try:
+                # Escaped as DRF does, for whoever pastes JSON into JavaScript.
+                text = orjson.dumps(data)
+                return text.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
+            except TypeError:
+                pass  # such as a number of more than 64 bits in a strategy's definition
+        return super().render(data, accepted_media_type, renderer_context)
