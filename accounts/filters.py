@@ -65,11 +65,13 @@ class UserFilter(StrictFilterSet):
 class OwnedFilter(StrictFilterSet):
     """For lists that belong to traders: `user` and `user_email`; an unknown trader is a 404, not an empty list."""
 
-    user = IdFilter(method="by_user")
+    user = IdFilter()
     user_email = TextFilter(method="by_user_email", max_length=254)
 
-    def by_user(self, queryset, name, value):
-        return queryset.filter(user=queries.find_trader(self.request.user, user_id=value))
+    def check_empty(self):
+        """A row tells that its trader is within reach; without one it is asked."""
+        if "user" in self.data:
+            queries.find_trader(self.request.user, user_id=int(self.data["user"]))
 
     def by_user_email(self, queryset, name, value):
-        return queryset.filter(user=queries.find_trader(self.request.user, email=value))
+        return queryset.filter(user=queries.find_trader(self.request.user, email=value).pk)

@@ -22,9 +22,9 @@ class SoftDeletedFilter(OwnedFilter):
         """active: the rows that are not deleted, as without this parameter."""
         return queryset.deleted() if value == "deleted" else queryset.kept()
 
-    def filter_queryset(self, queryset):
-        queryset = super().filter_queryset(queryset)
-        return queryset if self.form.cleaned_data["status"] else queryset.kept()
+    def filtered(self):
+        queryset = super().filtered()
+        return queryset if "status" in self.data else queryset.kept()
 
 
 class StrategyFilter(SoftDeletedFilter):
@@ -86,7 +86,6 @@ class TimelineFilter(StrictFilterSet):
     at_after = InstantFilter(field_name="at", lookup_expr="gte")
     at_before = InstantFilter(field_name="at", lookup_expr="lt")
 
-    def filter_queryset(self, traders):
+    def filtered(self):
         """From the row of one trader to what happened to it."""
-        asked = {name: value for name, value in self.form.cleaned_data.items() if value not in (None, "")}
-        return queries.Timeline(traders.get(), self.request.user, **asked)
+        return queries.Timeline(self.queryset.get(), self.request.user, **self.cleaned())
