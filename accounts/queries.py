@@ -1,6 +1,15 @@
 """Reads that need thought."""
 
+from dataclasses import dataclass
+from functools import cache
+
+from django.contrib.auth.models import Permission
+from django.db import DEFAULT_DB_ALIAS
+from django.db.models import BigIntegerField, OuterRef, Subquery, TextField, Value
+from django.db.models.functions import Concat
+
 from support_platform.exceptions import OutOfReach
+from support_platform.statements import Given, Statement, columns_of
 
 from .models import User
 
@@ -11,12 +20,45 @@ def find_trader(staff, *, user_id=None, email=None):
 
     :raises OutOfReach: if there is none within the staff member's reach
     """
-    traders = User.objects.visible_to(staff)
+    given = {}
     if user_id is not None:
-        traders = traders.filter(pk=user_id)
+        given["id"] = user_id
     if email is not None:
-        traders = traders.filter(email=email.lower())
-    trader = traders.first()
-    if trader is None:
+        given["email"] = email.lower()
+    row = _statement(staff.broker_id is not None, tuple(given)).first(broker=staff.broker_id, **given)
+    if row is None:
         raise OutOfReach
-    return trader
+    return User.from_db(DEFAULT_DB_ALIAS, columns_of(User), row)
+
+
+@dataclass(frozen=True)
+class _Reach:
+    broker_id: object
+
+
+@cache
+def _statement(is_scoped, names):
+    """The trader by these columns, in SQL that is written once: most lists and all figures ask for one."""
+    staff = _Reach(Given("broker", BigIntegerField()) if is_scoped else None)
+    given = {name: Given(name, User._meta.get_field(name)) for name in names}
+    return Statement(lambda: User.objects.visible_to(staff).filter(**given), columns_of(User))
+
+
+class RightNames(Subquery):
+    """The names of rights ("trading.view_trade") in one text, by spaces; null without any."""
+
+    output_field = TextField()
+    template = "(SELECT STRING_AGG(label, ' ') FROM (%(subquery)s) AS labels)"
+
+    def __init__(self, **whose):
+        label = Concat("content_type__app_label", Value("."), "codename")
+        super().__init__(Permission.objects.filter(**whose).order_by().annotate(label=label).values("label"))
+
+    def as_sqlite(self, compiler, connection):
+        template = self.template.replace("STRING_AGG", "GROUP_CONCAT")
+        return self.as_sql(compiler, connection, template=template)
+
+
+def rights_of(user):
+    """A user's own rights and those of its groups, as two columns."""
+    return RightNames(user=OuterRef(user)), RightNames(group__user=OuterRef(user))

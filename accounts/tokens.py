@@ -9,11 +9,15 @@ import uuid
 from contextlib import suppress
 
 from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS
 from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
-from .models import ApiSession
+from support_platform.statements import Given, Statement, columns_of
+
+from . import queries
+from .models import ApiSession, User
 
 TYPES = {"access": AccessToken, "refresh": RefreshToken}
 
@@ -68,18 +72,36 @@ def _verified(raw, kind):
         raise
 
 
+_SESSION, _USER = columns_of(ApiSession), columns_of(User)
+
+
+def _of_claims():
+    claimed = {name: Given(name, ApiSession._meta.get_field(name)) for name in ("id", "user_id", "session_version")}
+    return ApiSession.objects.live(Given("now", ApiSession._meta.get_field("expires_at"))).filter(**claimed)
+
+
+_LIVE = Statement(_of_claims, (*_SESSION, *columns_of(User, "user__"), *queries.rights_of("user_id")))
+
+
 def live_session(raw, *, kind, now):
-    """The live session a token belongs to, with its user; None when the token is not good (any more)."""
+    """
+    The live session a token belongs to, with its user; None when the token is not good (any more).
+
+    One statement for session, account and rights: it runs on every request, because what is ended is ended at once.
+    """
     claims = read(raw, kind=kind)
     if claims is None:
         return None
     session_id, user_id, session_version, _ = claims
-    return (
-        ApiSession.objects.live(now)
-        .filter(pk=session_id, user_id=user_id, session_version=session_version)
-        .select_related("user")
-        .first()
-    )
+    row = _LIVE.first(id=session_id, user_id=user_id, session_version=session_version, now=now)
+    if row is None:
+        return None
+    *row, own, of_groups = row
+    session = ApiSession.from_db(DEFAULT_DB_ALIAS, _SESSION, row[: len(_SESSION)])
+    session.user = User.from_db(DEFAULT_DB_ALIAS, _USER, row[len(_SESSION) :])
+    if not session.user.is_superuser:
+        session.user._perm_cache = {*(own or "").split(), *(of_groups or "").split()}  # where has_perm looks first
+    return session
 
 
 def session_of_refresh(raw):
