@@ -10,7 +10,7 @@ for this room: their best plan depends on whose rows they are.
 
 from weakref import WeakKeyDictionary
 
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, NotSupportedError, connections
 from django.db.models import Expression
 
 
@@ -45,8 +45,9 @@ class Statement:
         connection.health_check_done = True
         try:
             return self._first(connection, given)
-        except DatabaseError:
-            if connection.is_usable():
+        except DatabaseError as error:
+            # "cached plan must not change result type": a migration has changed a column since it was planned.
+            if connection.is_usable() and not isinstance(error, NotSupportedError):
                 raise
             connection.close()
         return self._first(connection, given)

@@ -72,6 +72,13 @@ NAMED = [
         ("analytics/tests/test_parameters.py", "trading/tests/test_list_trades.py", *PERMISSIONS),
     ),
     Guard(
+        "a list without rows asks whether its trader is within reach",
+        "accounts/filters.py",
+        '            queries.find_trader(self.request.user, user_id=int(self.data["user"]))\n',
+        "            pass\n",
+        ("trading/tests/test_list_trades.py", *PERMISSIONS),
+    ),
+    Guard(
         "scope of the trail's user_email",
         "support_platform/filters.py",
         "get_user_model().objects.visible_to(self.request.user)",

@@ -71,3 +71,18 @@ def test_postgresql_plans_it_once(db):
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%%accounts_user%%'")
         assert cursor.fetchone() == (1,)
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'")
+def test_a_plan_that_a_migration_made_void_is_made_anew(real_database):
+    trader = TraderFactory()
+    assert BY_ID.first(id=trader.pk)
+    connection.close_if_unusable_or_obsolete()
+    alter = "ALTER TABLE accounts_user ALTER COLUMN reset_nonce TYPE varchar(%s)"
+    try:
+        with connection.connection.__class__.connect(**connection.get_connection_params()) as other:
+            other.execute(alter % 44)
+        assert BY_ID.first(id=trader.pk)[0] == trader.pk
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(alter % 43)
