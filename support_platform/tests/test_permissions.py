@@ -133,8 +133,8 @@ CALLS = {str(call): call for call in all_calls()}
 
 
 def is_change(call):
-    """Of a row that the caller can see."""
-    return call.method != "GET" and "{id}" in call.path
+    """Of a row that every member of the desk can see, as events of others are not."""
+    return call.method != "GET" and "{id}" in call.path and not call.path.startswith("audit/")
 
 
 def body_of(call):
