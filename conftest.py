@@ -21,6 +21,7 @@ from hypothesis import settings as hypothesis_settings
 
 from accounts import session_operations
 from accounts.tests.factories import BrokerFactory, StaffFactory, SuperuserFactory, TraderFactory
+from analytics.models import Rollup
 from support_platform.audit import Actor
 from support_platform.models import AuditEvent
 from support_platform.permissions import sync_roles
@@ -63,13 +64,14 @@ def emptied_after_transactional_tests():
     """
     Lets Django empty the database after a test with real transactions (`django_db(transaction=True)`).
 
-    The audit table refuses to be emptied, so its triggers are away for that moment; and the roles, which migrations
-    made, are made again.
+    The audit table refuses to be emptied, so its triggers are away for that moment; trades and orders would leave notes
+    for their rollups, so these go first; and the roles, which migrations made, are made again.
     """
     guards = import_module("support_platform.migrations.0005_audit_chain")
     empty = TransactionTestCase._fixture_teardown
 
     def empty_all(case):
+        Rollup.objects.all().delete()
         with connection.schema_editor() as editor:
             guards.remove_triggers(apps, editor)
         try:

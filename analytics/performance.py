@@ -7,7 +7,7 @@ from decimal import Decimal, localcontext
 from math import fsum, sqrt
 from typing import Any, NamedTuple
 
-from .metrics import EXACT, MICROSECOND, by_interval, mean, newest, number
+from .metrics import EXACT, MICROSECOND, by_interval, newest, number
 
 CURVE_POINTS = 1000
 
@@ -42,45 +42,64 @@ class _Step(NamedTuple):
         return self.peak - self.equity
 
 
+class Totals(NamedTuple):
+    """What the figures are made of, whichever way it was added up."""
+
+    trades: int
+    wins: int
+    losses: int
+    won: Decimal
+    lost: Decimal  # the losses added up: not above 0
+    fees: Decimal
+    best: Decimal | None
+    worst: Decimal | None
+    held: int  # microseconds from taken to closed
+    days: list[tuple[datetime, Decimal]]  # per UTC day with closes, ascending: what its trades earned
+
+
 def summary(trades: Iterable[ClosedTrade], starting_capital: Decimal | None = None, open_trades: int = 0) -> dict:
     with localcontext(EXACT):
         trades = list(trades)
-        results = [trade.result for trade in trades]
-        won, lost = [r for r in results if r > 0], [r for r in results if r < 0]
-        pnl, fees, loss = sum(results), sum(trade.fees for trade in trades), -sum(lost)
         steps = _curve(trades, starting_capital)
-        sharpe, sharpe_reason = _sharpe_ratio(trades, starting_capital)
         fall = _max_drawdown(steps, starting_capital)
+        curve = [{"at": step.at, "equity": step.equity, "drawdown": step.drawdown} for step in _thinned(steps, fall)]
+        return answer(_totals(trades), starting_capital, open_trades, fall, curve)
+
+
+def answer(
+    totals: Totals, starting_capital: Decimal | None, open_trades: int, max_drawdown: dict, equity_curve: list[dict]
+) -> dict:
+    with localcontext(EXACT):
+        count, pnl = totals.trades, totals.won + totals.lost
+        sharpe, sharpe_reason = _sharpe_ratio(totals.days, starting_capital)
         return {
-            "count": len(trades),
+            "count": count,
             "excluded": {"open": open_trades},
             "method": "one step per closing instant",
-            "trades": len(trades),
+            "trades": count,
             "open_trades": open_trades,
-            "wins": len(won),
-            "losses": len(lost),
-            "breakevens": len(trades) - len(won) - len(lost),
-            "win_rate": _rate(len(won), len(trades)),
-            "win_rate_decided": _rate(len(won), len(won) + len(lost)),
-            "gross_pnl": pnl + fees if trades else None,
-            "fees": fees if trades else None,
-            "pnl": pnl if trades else None,
-            "profit_factor": number(sum(won) / loss) if lost else None,
-            "profit_factor_reason": None if lost else "no_losses" if trades else "no_trades",
-            "expectancy": _average(results),
-            "average_win": _average(won),
-            "average_loss": _average(lost),
-            "best": max(results, default=None),
-            "worst": min(results, default=None),
+            "wins": totals.wins,
+            "losses": totals.losses,
+            "breakevens": count - totals.wins - totals.losses,
+            "win_rate": _rate(totals.wins, count),
+            "win_rate_decided": _rate(totals.wins, totals.wins + totals.losses),
+            "gross_pnl": pnl + totals.fees if count else None,
+            "fees": totals.fees if count else None,
+            "pnl": pnl if count else None,
+            "profit_factor": number(totals.won / -totals.lost) if totals.losses else None,
+            "profit_factor_reason": None if totals.losses else "no_losses" if count else "no_trades",
+            "expectancy": _average(pnl, count),
+            "average_win": _average(totals.won, totals.wins),
+            "average_loss": _average(totals.lost, totals.losses),
+            "best": totals.best,
+            "worst": totals.worst,
             "starting_capital": starting_capital,
-            "return_pct": number(pnl * 100 / starting_capital) if trades and starting_capital else None,
+            "return_pct": number(pnl * 100 / starting_capital) if count and starting_capital else None,
             "sharpe_ratio": sharpe,
             "sharpe_ratio_reason": sharpe_reason,
-            "max_drawdown": fall,
-            "average_holding_seconds": _average_holding_seconds(trades),
-            "equity_curve": [
-                {"at": step.at, "equity": step.equity, "drawdown": step.drawdown} for step in _thinned(steps, fall)
-            ],
+            "max_drawdown": max_drawdown,
+            "average_holding_seconds": number(totals.held / count / 1_000_000) if count else None,
+            "equity_curve": equity_curve,
         }
 
 
@@ -120,33 +139,85 @@ def series(trades: Iterable[ClosedTrade], interval: str, starting_capital: Decim
         for start, group in by_interval(trades, lambda trade: trade.closed_at, interval):
             wins = sum(trade.result > 0 for trade in group)
             rows.append(
-                {
-                    "start": start,
-                    "trades": len(group),
-                    "wins": wins,
-                    "losses": sum(trade.result < 0 for trade in group),
-                    "pnl": sum(trade.result for trade in group),
-                    "fees": sum(trade.fees for trade in group),
-                    "win_rate": _rate(wins, len(group)),
-                    "equity": last_step[start].equity,
-                    "drawdown": last_step[start].drawdown,
-                }
+                interval_row(
+                    start,
+                    len(group),
+                    wins,
+                    sum(trade.result < 0 for trade in group),
+                    sum(trade.result for trade in group),
+                    sum(trade.fees for trade in group),
+                    last_step[start].equity,
+                    last_step[start].drawdown,
+                )
             )
         return rows
+
+
+def interval_row(
+    start: datetime,
+    trades: int,
+    wins: int,
+    losses: int,
+    pnl: Decimal,
+    fees: Decimal,
+    equity: Decimal,
+    drawdown: Decimal,
+) -> dict:
+    """One row of the series; equity and drawdown are those at its last close."""
+    return {
+        "start": start,
+        "trades": trades,
+        "wins": wins,
+        "losses": losses,
+        "pnl": pnl,
+        "fees": fees,
+        "win_rate": _rate(wins, trades),
+        "equity": equity,
+        "drawdown": drawdown,
+    }
+
+
+def no_fall() -> dict:
+    return dict.fromkeys(("absolute", "percent", "peak_at", "trough_at", "recovered_at"))
+
+
+def percent_of_peak(fall: Decimal, peak: Decimal, starting_capital: Decimal | None) -> float | None:
+    return number(fall * 100 / peak) if starting_capital is not None and peak > 0 else None
+
+
+def kept_points(steps: int, marks: Iterable[int]) -> list[int]:
+    """Which steps of the curve are told, by their number: evenly spaced ones with both ends, and the marked ones."""
+    if steps <= CURVE_POINTS:
+        return list(range(steps))
+    spaced = CURVE_POINTS - 2  # the peak and the trough come on top
+    return sorted({index * (steps - 1) // (spaced - 1) for index in range(spaced)} | set(marks))
 
 
 def _rate(part: int, whole: int) -> float | None:
     return number(part / whole) if whole else None
 
 
-def _average(amounts: list[Decimal]) -> Decimal | None:
+def _average(total: Decimal, count: int) -> Decimal | None:
     # Adding 0 turns the negative zero that rounding may leave into 0.
-    return round(sum(amounts) / len(amounts), 8) + 0 if amounts else None
+    return round(total / count, 8) + 0 if count else None
 
 
-def _average_holding_seconds(trades: list[ClosedTrade]) -> float | None:
-    held = mean([(trade.closed_at - trade.taken_at) // MICROSECOND for trade in trades])
-    return None if held is None else number(held / 1_000_000)
+def _totals(trades: list[ClosedTrade]) -> Totals:
+    results = [trade.result for trade in trades]
+    won, lost = [r for r in results if r > 0], [r for r in results if r < 0]
+    days = by_interval(trades, lambda trade: trade.closed_at, "day")
+    return Totals(
+        trades=len(trades),
+        wins=len(won),
+        losses=len(lost),
+        won=sum(won, Decimal(0)),
+        lost=sum(lost, Decimal(0)),
+        fees=sum((trade.fees for trade in trades), Decimal(0)),
+        best=max(results, default=None),
+        worst=min(results, default=None),
+        held=sum((trade.closed_at - trade.taken_at) // MICROSECOND for trade in trades),
+        days=[(start, sum(trade.result for trade in group)) for start, group in days],
+    )
 
 
 def _curve(trades: list[ClosedTrade], starting_capital: Decimal | None) -> list[_Step]:
@@ -165,13 +236,12 @@ def _curve(trades: list[ClosedTrade], starting_capital: Decimal | None) -> list[
 
 def _max_drawdown(steps: list[_Step], starting_capital: Decimal | None) -> dict:
     """The deepest fall, the first one among equals."""
-    fall = dict.fromkeys(("absolute", "percent", "peak_at", "trough_at", "recovered_at"))
+    fall = no_fall()
     if not steps:
         return fall
     trough = max(steps, key=lambda step: step.drawdown)
     fall["absolute"] = trough.drawdown
-    if starting_capital is not None and trough.peak > 0:
-        fall["percent"] = number(trough.drawdown * 100 / trough.peak)
+    fall["percent"] = percent_of_peak(trough.drawdown, trough.peak, starting_capital)
     if trough.drawdown:
         back = (step.at for step in steps if step.at > trough.at and step.equity >= trough.peak)
         fall.update(peak_at=trough.peak_at, trough_at=trough.at, recovered_at=next(back, None))
@@ -179,34 +249,31 @@ def _max_drawdown(steps: list[_Step], starting_capital: Decimal | None) -> dict:
 
 
 def _thinned(steps: list[_Step], fall: dict) -> list[_Step]:
-    if len(steps) <= CURVE_POINTS:
-        return steps
-    spaced = CURVE_POINTS - 2  # the peak and the trough come on top
-    kept = {index * (len(steps) - 1) // (spaced - 1) for index in range(spaced)}
-    marks = (fall["peak_at"], fall["trough_at"])
-    return [step for index, step in enumerate(steps) if index in kept or step.at in marks]
+    marked = {fall["peak_at"], fall["trough_at"]}
+    marks = [index for index, step in enumerate(steps) if step.at in marked]
+    return [steps[index] for index in kept_points(len(steps), marks)]
 
 
-def _sharpe_ratio(trades: list[ClosedTrade], starting_capital: Decimal | None) -> tuple[float | None, str | None]:
+def _sharpe_ratio(
+    days: list[tuple[datetime, Decimal]], starting_capital: Decimal | None
+) -> tuple[float | None, str | None]:
     """
     The ratio, or None and the reason. The risk-free rate is 0 and the year has 365 days.
 
     The first day's return stands on the starting capital and counts; no zero return is put before it. That is
     what empyrical and quantstats make of daily balances when the starting capital leads them.
     """
-    if not trades:
+    if not days:
         return None, "no_trades"
     if starting_capital is None:
         return None, "no_starting_capital"
-    days = by_interval(trades, lambda trade: trade.closed_at, "day")
     span = (days[-1][0] - days[0][0]).days + 1
     if span < 2:
         return None, "fewer_than_two_days"
     equity, returns = starting_capital, []
-    for _, group in days:
+    for _, earned in days:
         if equity <= 0:
             return None, "equity_not_positive"
-        earned = sum(trade.result for trade in group)
         returns.append(float(earned / equity))
         equity += earned
     quiet = span - len(days)  # days without closes, each a return of 0

@@ -10,7 +10,7 @@ from support_platform.exceptions import OutOfReach
 from support_platform.instants import format_instant
 from trading.models import Deployment, Order, Strategy, Trade
 
-from . import performance, slippage
+from . import blocks, performance, rollups, slippage
 from .latency import OrderTimes
 from .metrics import EXACT
 from .performance import ClosedTrade
@@ -65,12 +65,13 @@ def orders_without_instant(scope, span):
 
 
 def closed_trades(scope, span):
-    rows = (
-        Trade.objects.closed()
-        .filter(**scope, **span.lookups("closed_at"))
-        .values_list("id", "taken_at", "closed_at", "result", "fees", "strategy_id", "deployment_id", "symbol", "side")
-    )
-    return [ClosedTrade(*row) for row in rows]
+    return _closed_trades(Trade.objects.closed().filter(**scope, **span.lookups("closed_at")))
+
+
+def newest_trades(scope, span, limit):
+    """The closed trades that `performance.records` would choose."""
+    rows = Trade.objects.closed().filter(**scope, **span.lookups("closed_at"))
+    return _closed_trades(rows.order_by("-closed_at", "-id")[:limit])
 
 
 def open_trades(scope):
@@ -96,8 +97,12 @@ def slippage_cost(scope, span):
 
 def deployment_figures(deployment):
     """What a correction of a trade moves, JSON-ready: the deployment's win rate, PnL and maximum drawdown."""
-    trades = closed_trades({"deployment": deployment.pk}, Span())
-    return json_ready(performance.figures(trades, deployment.capital))
+    scope = {"deployment": deployment.pk}
+    with rollups.performance_of(scope) as reading:
+        found = reading and reading.blocks(Span())
+    if found is None:
+        return json_ready(performance.figures(closed_trades(scope, Span()), deployment.capital))
+    return json_ready(blocks.figures(found, deployment.capital))
 
 
 def json_ready(figures):
@@ -109,6 +114,13 @@ def json_ready(figures):
     if isinstance(figures, Decimal):
         return format_decimal(figures)
     return format_instant(figures) if isinstance(figures, datetime) else figures
+
+
+def _closed_trades(trades):
+    rows = trades.values_list(
+        "id", "taken_at", "closed_at", "result", "fees", "strategy_id", "deployment_id", "symbol", "side"
+    )
+    return [ClosedTrade(*row) for row in rows]
 
 
 def _order_prices(orders):

@@ -149,13 +149,22 @@ def _exclusion(order: OrderPrices) -> str | None:
     return "no_filled_price" if order.filled_price is None else None
 
 
+def cost_of(side: str, expected: Decimal, filled: Decimal, quantity: Decimal) -> Decimal:
+    with localcontext(EXACT):
+        return _worse(side, expected, filled) * quantity
+
+
+def _worse(side: str, expected: Decimal, price: Decimal) -> Decimal:
+    # Subtracting in the side's direction, since -1 * 0 would be a negative zero in Decimal.
+    return price - expected if side == "buy" else expected - price
+
+
 def _slip(order: OrderPrices) -> _Slipped:
     # A negative price (spreads, futures) must not turn the sign: positive stays a cost to the trader.
     expected, base = order.expected_price, abs(order.expected_price)
 
     def worse(price):
-        # Subtracting in the side's direction, since -1 * 0 would be a negative zero in Decimal.
-        return price - expected if order.side == "buy" else expected - price
+        return _worse(order.side, expected, price)
 
     quantity = order.filled_quantity
     return _Slipped(

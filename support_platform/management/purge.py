@@ -5,6 +5,7 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from accounts.models import ApiSession, OutgoingMail
+from analytics import rollups
 from support_platform import idempotency
 from support_platform.purging import delete_in_batches
 
@@ -17,6 +18,8 @@ def useless(now):
         "mails": OutgoingMail.objects.done_before(before),
         "api_sessions": ApiSession.objects.ended_before(before),
         "console_sessions": Session.objects.filter(expire_date__lt=now),
+        "rollups": rollups.abandoned(),
+        "touches": rollups.unread_touches(),
     }
 
 

@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 
 import pytest
+from django.apps import apps
 from django.core.management import call_command
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -94,6 +95,7 @@ def test_the_metrics_are_arithmetic_only():
 
 
 def test_analytics_never_writes_the_tables_of_others():
+    own = {model.__name__ for model in apps.get_app_config("analytics").get_models()}
     writes = {"save", "create", "bulk_create", "update", "bulk_update", "delete", "get_or_create", "update_or_create"}
     wrong = [
         f"{name(path)}:{node.lineno} calls objects…{node.func.attr}()"
@@ -101,7 +103,7 @@ def test_analytics_never_writes_the_tables_of_others():
         if app == "analytics"
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in writes
-        if "objects" in ast.dump(node.func)
+        if "objects" in ast.dump(node.func) and not own & {n.id for n in ast.walk(node.func) if isinstance(n, ast.Name)}
     ]
     assert wrong == []
 

@@ -15,7 +15,8 @@ from support_platform.management.purge import purge
 from support_platform.models import AuditEvent, IdempotencyRecord
 from support_platform.tests.commands import run, tell
 
-NOTHING = {"idempotency_records": 0, "mails": 0, "api_sessions": 0, "console_sessions": 0}
+NAMES = ("idempotency_records", "mails", "api_sessions", "console_sessions", "rollups", "touches")
+NOTHING = dict.fromkeys(NAMES, 0)
 LONG_AGO, LATELY = timedelta(days=30, minutes=1), timedelta(days=29)
 
 
@@ -140,4 +141,6 @@ def test_tells_people(trader):
         "mails                1",
         "api_sessions         0",
         "console_sessions     0",
+        "rollups              0",
+        "touches              0",
     ]

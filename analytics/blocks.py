@@ -1,0 +1,353 @@
+"""
+Closed trades by blocks of about a thousand: what a block keeps, and how neighbours fold to the figures of
+`performance`, exactly.
+
+Pure arithmetic in whole numbers: money in units of 10^-12, cost in units of 10^-24, instants in microseconds since
+1970. A block never parts trades that closed at the same instant, so that each step of the curve is in one block.
+"""
+
+import json
+import sys
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, localcontext
+from itertools import accumulate, pairwise
+from operator import sub
+from typing import NamedTuple
+
+from .metrics import EXACT, MICROSECOND
+from .performance import Totals, answer, interval_row, kept_points, no_fall, percent_of_peak
+
+BLOCK = 1024
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DAY = 86_400_000_000
+MONEY, COST = 12, 24  # decimal places
+_LARGEST = 2**63 - 1
+_WIDE = 24  # bytes of a whole number that eight do not hold
+
+
+class Columns(NamedTuple):
+    """Closed trades in the order of their closing, column by column."""
+
+    closed: Sequence[int]
+    taken: Sequence[int]
+    results: Sequence[int]
+    fees: Sequence[int]
+
+    def part(self, start: int, end: int) -> "Columns":
+        return Columns(*(column[start:end] for column in self))
+
+
+class Day(NamedTuple):
+    day: int  # since 1970
+    trades: int
+    wins: int
+    losses: int
+    pnl: int
+    fees: int
+    steps: int  # of the block, up to the end of this day
+
+
+@dataclass(slots=True)
+class Block:
+    """
+    `running` is the pnl since the block's beginning after each closing instant. Positions count its entries: `high_at`
+    and `low_at` are the first of the extremes, `fall` is the deepest from `peak_at` down to `trough_at`, within.
+    """
+
+    first: int
+    last: int
+    trades: int
+    wins: int
+    losses: int
+    won: int
+    lost: int
+    fees: int
+    best: int
+    worst: int
+    held: int
+    high_at: int
+    low_at: int
+    fall: int
+    peak_at: int
+    trough_at: int
+    days: list[Day]
+    instants: Sequence[int]
+    running: Sequence[int]
+    cost: int = 0
+
+    @property
+    def pnl(self) -> int:
+        return self.won + self.lost
+
+    @property
+    def high(self) -> int:
+        return self.running[self.high_at]
+
+    @property
+    def low(self) -> int:
+        return self.running[self.low_at]
+
+    def packed(self) -> tuple[str, bytes]:
+        """The figures as JSON, and the steps."""
+        plain = (getattr(self, name) for name in _PLAIN)
+        return json.dumps([*plain, self.days], separators=(",", ":")), _bytes(self.instants) + _bytes(self.running)
+
+    @classmethod
+    def unpacked(cls, figures: str, steps: bytes) -> "Block":
+        *plain, days = json.loads(figures)
+        days = [Day(*day) for day in days]
+        end = 8 * days[-1].steps
+        values = dict(zip(_PLAIN, plain, strict=True))
+        return cls(**values, days=days, instants=_numbers(steps[:end], end), running=_numbers(steps[end:], end))
+
+
+_PLAIN = [name for name in Block.__slots__ if name not in ("days", "instants", "running")]
+
+
+def cut(columns: Columns) -> list[Block]:
+    """The trades in blocks of about the one size."""
+    closed, pieces = columns.closed, round(len(columns.closed) / BLOCK) or 1
+    ends = {bisect_right(closed, closed[len(closed) * piece // pieces - 1]) for piece in range(1, pieces + 1) if closed}
+    return [block(columns.part(start, end)) for start, end in pairwise([0, *sorted(ends)])]
+
+
+def cut_tail(columns: Columns) -> list[Block]:
+    """Blocks of full size from the oldest trade on, and one of what is left."""
+    closed, start, made = columns.closed, 0, []
+    while start < len(closed):
+        end = bisect_right(closed, closed[min(start + BLOCK, len(closed)) - 1])
+        made.append(block(columns.part(start, end)))
+        start = end
+    return made
+
+
+def block(columns: Columns) -> Block:
+    closed, taken, results, fees = columns
+    won, lost = [r for r in results if r > 0], [r for r in results if r < 0]
+    instants, running = _steps(closed, results)
+    peaks = list(accumulate(running, max))
+    falls = list(map(sub, peaks, running))
+    fall = max(falls)
+    trough_at = falls.index(fall)
+    return Block(
+        first=closed[0],
+        last=closed[-1],
+        trades=len(closed),
+        wins=len(won),
+        losses=len(lost),
+        won=sum(won),
+        lost=sum(lost),
+        fees=sum(fees),
+        best=max(results),
+        worst=min(results),
+        held=sum(closed) - sum(taken),
+        high_at=running.index(peaks[-1]),
+        low_at=running.index(min(running)),
+        fall=fall,
+        peak_at=running.index(peaks[trough_at]),
+        trough_at=trough_at,
+        days=list(_days(columns, instants)),
+        instants=_compact(instants),
+        running=_compact(running),
+    )
+
+
+def summary(blocks: list[Block], starting_capital: Decimal | None = None, open_trades: int = 0) -> dict:
+    """As `performance.summary` of the trades of these blocks, which are in the order of time."""
+    with localcontext(EXACT):
+        curve = _Curve(blocks, starting_capital)
+        fall = curve.max_drawdown()
+        return answer(_totals(blocks), starting_capital, open_trades, fall, curve.points())
+
+
+def figures(blocks: list[Block], starting_capital: Decimal | None = None) -> dict:
+    """As `performance.figures`."""
+    with localcontext(EXACT):
+        fall = _Curve(blocks, starting_capital).max_drawdown()
+        full = answer(_totals(blocks), starting_capital, 0, fall, [])
+    return {name: full[name] for name in ("win_rate", "pnl", "max_drawdown")}
+
+
+def daily_series(blocks: list[Block], starting_capital: Decimal | None = None) -> list[dict]:
+    """As `performance.series` by day."""
+    with localcontext(EXACT):
+        rows = {}
+        for index, (base, peak) in enumerate(_Curve(blocks, starting_capital).entered):
+            days = blocks[index].days
+            ends = _at(blocks[index], base, peak, [day.steps - 1 for day in days])
+            for day, (_, equity, drawdown) in zip(days, ends, strict=True):
+                earlier = rows.get(day.day, (0,) * 5)
+                sums = (before + more for before, more in zip(earlier, day[1:6], strict=False))
+                rows[day.day] = *sums, equity, drawdown
+        return [_series_row(day, *row) for day, row in rows.items()]
+
+
+def total_cost(blocks: list[Block]) -> Decimal:
+    return amount(sum(block.cost for block in blocks), COST)
+
+
+def amount(units: int, places: int = MONEY) -> Decimal:
+    return Decimal(units).scaleb(-places, EXACT)
+
+
+def units(amount: Decimal, places: int = MONEY) -> int:
+    return int(amount.scaleb(places, EXACT))
+
+
+def instant(microseconds: int) -> datetime:
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
+def microseconds(instant: datetime) -> int:
+    return (instant - EPOCH) // MICROSECOND
+
+
+class _Curve:
+    """The equity of all blocks. `entered` holds, per block, the equity and the running peak that it begins with."""
+
+    def __init__(self, blocks: list[Block], starting_capital: Decimal | None):
+        self.blocks, self.capital = blocks, starting_capital
+        self.entered = []
+        base = peak = units(starting_capital or Decimal(0))
+        peak_at = None  # (block, position), as are all marks here; None: the starting capital
+        self.fall, self.peak, self.peak_at, self.trough_at = 0, peak, None, None
+        for index, block in enumerate(blocks):
+            self.entered.append((base, peak))
+            from_before = peak - base - block.low
+            if max(from_before, block.fall) > self.fall:
+                self.fall = max(from_before, block.fall)
+                # Of two falls of the same depth the first one counts.
+                if from_before > block.fall or (from_before == block.fall and block.low_at <= block.trough_at):
+                    self.peak, self.peak_at, self.trough_at = peak, peak_at, (index, block.low_at)
+                else:
+                    self.peak = base + block.running[block.peak_at]
+                    self.peak_at, self.trough_at = (index, block.peak_at), (index, block.trough_at)
+            if base + block.high > peak:
+                peak, peak_at = base + block.high, (index, block.high_at)
+            base += block.pnl
+
+    def max_drawdown(self) -> dict:
+        if not self.blocks:
+            return no_fall()
+        # Without a fall the first step stands for all.
+        peak = self.peak if self.fall else max(self.peak, self.entered[0][0] + self.blocks[0].running[0])
+        return {
+            "absolute": amount(self.fall),
+            "percent": percent_of_peak(amount(self.fall), amount(peak), self.capital),
+            "peak_at": self._instant(self.peak_at),
+            "trough_at": self._instant(self.trough_at),
+            "recovered_at": self._recovered_at(),
+        }
+
+    def points(self) -> list[dict]:
+        sizes = [len(block.instants) for block in self.blocks]
+        starts = [0, *accumulate(sizes)]
+        marks = [starts[mark[0]] + mark[1] for mark in (self.peak_at, self.trough_at) if mark]
+        kept, points = kept_points(starts[-1], marks), []
+        for index, (base, peak) in enumerate(self.entered):
+            inside = kept[bisect_right(kept, starts[index] - 1) : bisect_right(kept, starts[index + 1] - 1)]
+            for at, equity, drawdown in _at(self.blocks[index], base, peak, [k - starts[index] for k in inside]):
+                points.append({"at": instant(at), "equity": amount(equity), "drawdown": amount(drawdown)})
+        return points
+
+    def _recovered_at(self) -> datetime | None:
+        if not self.fall:
+            return None
+        trough, after = self.trough_at
+        for index in range(trough, len(self.blocks)):
+            block, base = self.blocks[index], self.entered[index][0]
+            start = after + 1 if index == trough else 0
+            if base + block.high >= self.peak:
+                for at, value in zip(block.instants[start:], block.running[start:], strict=True):
+                    if base + value >= self.peak:
+                        return instant(at)
+        return None
+
+    def _instant(self, mark: tuple[int, int] | None) -> datetime | None:
+        return None if mark is None else instant(self.blocks[mark[0]].instants[mark[1]])
+
+
+def _at(block: Block, base: int, peak: int, positions: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+    """Instant, equity and drawdown at these ascending positions of a block that begins with this equity and peak."""
+    seen, is_higher = 0, base + block.high > peak
+    for position in positions:
+        if is_higher:
+            peak = max(peak, base + max(block.running[seen : position + 1]))
+            seen = position + 1
+        equity = base + block.running[position]
+        yield block.instants[position], equity, peak - equity
+
+
+def _totals(blocks: list[Block]) -> Totals:
+    days = {}
+    for block in blocks:
+        for day in block.days:
+            days[day.day] = days.get(day.day, 0) + day.pnl
+    return Totals(
+        trades=sum(block.trades for block in blocks),
+        wins=sum(block.wins for block in blocks),
+        losses=sum(block.losses for block in blocks),
+        won=amount(sum(block.won for block in blocks)),
+        lost=amount(sum(block.lost for block in blocks)),
+        fees=amount(sum(block.fees for block in blocks)),
+        best=amount(max(block.best for block in blocks)) if blocks else None,
+        worst=amount(min(block.worst for block in blocks)) if blocks else None,
+        held=sum(block.held for block in blocks),
+        days=[(instant(day * DAY), amount(pnl)) for day, pnl in days.items()],
+    )
+
+
+def _steps(closed: Sequence[int], results: Sequence[int]) -> tuple[list[int], list[int]]:
+    running = list(accumulate(results))
+    if len(set(closed)) == len(closed):
+        return list(closed), running
+    ends = [index for index, (at, after) in enumerate(pairwise(closed)) if at != after] + [len(closed) - 1]
+    return [closed[end] for end in ends], [running[end] for end in ends]
+
+
+def _days(columns: Columns, instants: Sequence[int]) -> Iterator[Day]:
+    closed, start = columns.closed, 0
+    while start < len(closed):
+        day = closed[start] // DAY
+        end = bisect_right(closed, (day + 1) * DAY - 1)
+        results = columns.results[start:end]
+        wins, losses = sum(r > 0 for r in results), sum(r < 0 for r in results)
+        steps = bisect_right(instants, closed[end - 1])
+        yield Day(day, end - start, wins, losses, sum(results), sum(columns.fees[start:end]), steps)
+        start = end
+
+
+def _series_row(day, trades, wins, losses, pnl, fees, equity, drawdown):
+    money = (amount(units) for units in (pnl, fees, equity, drawdown))
+    return interval_row(instant(day * DAY), trades, wins, losses, *money)
+
+
+def _compact(numbers: list[int]) -> Sequence[int]:
+    fit = min(numbers) >= -_LARGEST and max(numbers) <= _LARGEST
+    return array("q", numbers) if fit else numbers
+
+
+def _bytes(numbers: Sequence[int]) -> bytes:
+    if isinstance(numbers, array):
+        return _little_endian(numbers).tobytes()
+    return b"".join(number.to_bytes(_WIDE, "little", signed=True) for number in numbers)
+
+
+def _numbers(packed: bytes, size: int) -> Sequence[int]:
+    """The numbers; they are wide ones unless they take `size` bytes."""
+    if len(packed) == size:
+        return _little_endian(array("q", bytes(packed)))
+    parts = (packed[at : at + _WIDE] for at in range(0, len(packed), _WIDE))
+    return [int.from_bytes(part, "little", signed=True) for part in parts]
+
+
+def _little_endian(numbers: array) -> array:
+    if sys.byteorder == "little":
+        return numbers
+    swapped = numbers[:]
+    swapped.byteswap()
+    return swapped

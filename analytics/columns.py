@@ -1,0 +1,93 @@
+"""
+Reads of many rows at once, column by column, as the whole numbers that blocks are made of: no object per row.
+
+On PostgreSQL each column comes as one value; on SQLite row by row.
+"""
+
+from array import array
+from bisect import bisect_left
+
+from django.db import connection
+from django.db.models import F
+
+from trading.models import Order, Trade
+
+from . import slippage
+from .blocks import COST, Columns, instant, microseconds, units
+
+# PostgreSQL counts microseconds from the year 2000.
+_FROM_2000 = 946_684_800_000_000
+
+
+def closed_trades(scope, start, end):
+    """The trades that closed from `start` until before `end`, microseconds or None, in the order of their closing."""
+    rows = Trade.objects.closed().filter(**scope, **_within("closed_at", start, end)).order_by("closed_at")
+    rows = rows.values_list("closed_at", "taken_at", "result", "fees")
+    if connection.vendor != "postgresql":
+        columns = list(zip(*rows, strict=True)) or [()] * 4
+        return Columns(*(list(map(convert, column)) for convert, column in zip(_CONVERSIONS, columns, strict=True)))
+    closed, taken, results, fees = _columns(
+        rows, 4, _instants("col1"), _instants("col2"), _amounts("col3"), _amounts("col4")
+    )
+    return Columns(_read_instants(closed), _read_instants(taken), _read_amounts(results), _read_amounts(fees))
+
+
+def add_costs(blocks, scope, start, end):
+    """To each block the slippage cost of the orders of its trades; the blocks hold all trades of this stretch."""
+    if not blocks:
+        return
+    lasts = [block.last for block in blocks]
+    for closed, cost in _costs(scope, start, end):
+        blocks[bisect_left(lasts, closed)].cost += cost
+
+
+def _costs(scope, start, end):
+    lookups = {**scope, **_within("closed_at", start, end), "closed_at__isnull": False}
+    orders = Order.objects.filter(**{f"trade__{lookup}": value for lookup, value in lookups.items()})
+    orders = orders.filter(expected_price__isnull=False, filled_price__isnull=False, filled_quantity__isnull=False)
+    orders = orders.order_by().annotate(closed_at=F("trade__closed_at"))
+    rows = orders.values_list("closed_at", "side", "expected_price", "filled_price", "filled_quantity")
+    if connection.vendor != "postgresql":
+        return [
+            (microseconds(row[0]), units(slippage.cost_of(*row[1:]), COST)) for row in rows.exclude(expected_price=0)
+        ]
+    sided = "CASE col2 WHEN 'buy' THEN col4 - col3 ELSE col3 - col4 END"
+    rows = rows.exclude(expected_price=0).exclude(expected_price=F("filled_price"))
+    closed, costs = _columns(rows, 5, _instants("col1"), _amounts(f"{sided} * col5"))
+    return zip(_read_instants(closed), _read_amounts(costs), strict=True)
+
+
+_CONVERSIONS = (microseconds, microseconds, units, units)
+
+
+def _within(column, start, end):
+    bounds = {f"{column}__gte": start, f"{column}__lt": end}
+    return {lookup: instant(bound) for lookup, bound in bounds.items() if bound is not None}
+
+
+def _columns(rows, count, *aggregates):
+    """One value for each aggregate of the rows' columns, which are called col1, col2 ... here."""
+    names = ", ".join(f"col{number}" for number in range(1, count + 1))
+    sql, params = rows.query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join(aggregates)} FROM ({sql}) AS found ({names})", params)  # noqa: S608
+        return cursor.fetchone()
+
+
+def _instants(column):
+    return f"string_agg(timestamptz_send({column}), '')"
+
+
+def _amounts(column):
+    # The column's type fixes how many decimals its text has, so without the point it is the whole number.
+    return f"string_agg(replace(({column})::text, '.', ''), ',')"
+
+
+def _read_instants(value):
+    numbers = array("q", bytes(value or b""))
+    numbers.byteswap()
+    return [number + _FROM_2000 for number in numbers]
+
+
+def _read_amounts(value):
+    return list(map(int, value.split(","))) if value else []

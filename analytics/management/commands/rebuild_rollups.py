@@ -1,0 +1,63 @@
+from analytics import rollup_check
+from analytics.blocks import instant
+from analytics.models import PerformanceBlock, Rollup
+from support_platform.commands import SupportCommand, Unsuccessful
+from support_platform.instants import format_instant
+
+SHOWN = 50
+
+
+class Command(SupportCommand):
+    help = (
+        "Make the blocks anew that the figures of large scopes are folded from, from the raw rows. They follow every "
+        "change by themselves; this is for when --verify has found a difference."
+    )
+
+    def add_arguments(self, parser):
+        parser.add_argument(
+            "--verify",
+            action="store_true",
+            help="change nothing: compare every block with its raw rows, and fail if one differs",
+        )
+
+    def run(self, *, verify, **options):
+        rollups = list(Rollup.objects.order_by("id"))
+        outcome = {"rollups": len(rollups), "blocks": 0}
+        return self.verify(rollups, outcome) if verify else self.rebuild(rollups, outcome)
+
+    def rebuild(self, rollups, outcome):
+        with self.progress("Rebuilding", len(rollups)) as advance:
+            for done, rollup in enumerate(rollups, 1):
+                outcome["blocks"] += rollup_check.rebuild(rollup)
+                advance(done)
+        return outcome
+
+    def verify(self, rollups, outcome):
+        outcome |= {"compared": 0, "differences": []}
+        with self.progress("Verifying", PerformanceBlock.objects.count() + len(rollups)) as advance:
+            for rollup in rollups:
+                outcome["blocks"] += PerformanceBlock.objects.filter(rollup=rollup).count()
+                for difference in rollup_check.compare(rollup):
+                    outcome["compared"] += 1
+                    advance(outcome["compared"])
+                    if difference:
+                        outcome["differences"].append(told(rollup, *difference))
+        if found := len(outcome["differences"]):
+            some = "1 block differs" if found == 1 else f"{found} blocks differ"
+            raise Unsuccessful(f"{some} from the raw rows. Run rebuild_rollups without --verify.", outcome)
+        return outcome
+
+    def show(self, outcome):
+        differences = outcome.pop("differences", [])
+        super().show(outcome)
+        for row in differences[:SHOWN]:
+            where = f"from {row['first']} to {row['last']}" if row["first"] else "behind the last block"
+            self.say(f"{row['kind']} of {row['scope']} {row['scope_id']}, {where}: {', '.join(row['figures'])}")
+        if len(differences) > SHOWN:
+            self.say(f"and {len(differences) - SHOWN} more (--json names all)")
+
+
+def told(rollup, kept, figures):
+    first, last = (format_instant(instant(at)) for at in (kept.first, kept.last)) if kept else (None, None)
+    place = {"kind": rollup.kind, "scope": rollup.scope, "scope_id": rollup.scope_id}
+    return place | {"first": first, "last": last, "figures": figures}

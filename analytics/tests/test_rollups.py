@@ -1,0 +1,430 @@
+"""Figures folded from kept blocks always equal those of the raw rows, whatever happened to these and by whose hand."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from random import Random
+
+import pytest
+from django.db import connection, transaction
+from django.db.models import F
+
+from analytics import blocks, queries, reports, rollups
+from analytics.models import PerformanceBlock, Rollup, Touch
+from analytics.queries import Span
+from support_platform.audit import Actor
+from trading import operations
+from trading.models import Order, Trade
+from trading.tests.factories import DeploymentFactory, OrderFactory, StrategyFactory, TradeFactory
+
+START = datetime(2026, 3, 2, tzinfo=UTC)
+PATH = "analytics/performance/"
+EVER = Span()
+# A long run, by hand: HISTORY_STEPS=100000 pytest -k random_history
+STEPS = int(os.environ.get("HISTORY_STEPS", 250))
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """Blocks of a few trades, for scopes of a few."""
+    monkeypatch.setattr(blocks, "BLOCK", 8)
+    monkeypatch.setattr(rollups, "MANY_TRADES", 20)
+    monkeypatch.setattr(rollups, "WAITING", 3)
+
+
+@pytest.fixture
+def deployment(trader):
+    return DeploymentFactory(user=trader, strategy__user=trader, capital=Decimal(100))
+
+
+def close(deployment, hours, result=1, **values):
+    at = START + timedelta(hours=hours)
+    when = {"taken_at": at - timedelta(hours=1), "closed_at": at}
+    return TradeFactory(deployment=deployment, **{**when, "result": Decimal(result), "fees": Decimal("0.1"), **values})
+
+
+def fill(deployment, count=60):
+    """Trades an hour apart, every third losing."""
+    Trade.objects.bulk_create(
+        Trade(
+            user=deployment.user,
+            strategy=deployment.strategy,
+            deployment=deployment,
+            symbol="EUR/USD",
+            side="long",
+            quantity=1,
+            entry_price=1,
+            fees=Decimal("0.1"),
+            result=Decimal(3 if n % 3 else -5),
+            taken_at=START + timedelta(hours=n, minutes=-7),
+            closed_at=START + timedelta(hours=n),
+        )
+        for n in range(count)
+    )
+    return list(Trade.objects.filter(deployment=deployment).order_by("closed_at"))
+
+
+def report(scope, span=EVER, interval="day"):
+    """The answer, from blocks."""
+    found = reports.performance_report(scope, span, interval, 5)
+    assert Rollup.objects.filter(scope_id=next(iter(scope.values()))).exists()
+    return found
+
+
+def raw(scope, span=EVER, interval="day"):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rollups.PerformanceReading, "blocks", lambda self, span: None)
+        patch.setattr(rollups.PerformanceReading, "keep", lambda self: None)
+        return reports.performance_report(scope, span, interval, 5)
+
+
+def assert_equal(scope, *spans):
+    for span in spans or [Span()]:
+        assert report(scope, span) == raw(scope, span)
+
+
+def kept(scope="deployment"):
+    return list(PerformanceBlock.objects.filter(rollup__scope=scope).order_by("last").values_list("id", flat=True))
+
+
+def sql(text, *params):
+    with connection.cursor() as cursor:
+        cursor.execute(text, params)
+
+
+def test_a_large_scope_is_kept_in_blocks_and_a_small_one_is_not(viewer, deployment):
+    fill(deployment)
+    small = close(DeploymentFactory(user=deployment.user, strategy=deployment.strategy), 1)
+
+    answers = [viewer.get(PATH, deployment=deployment.pk, interval="day").json() for _ in range(2)]
+
+    assert answers[0] | {"as_of": 0} == answers[1] | {"as_of": 0}
+    assert (answers[0]["trades"], answers[0]["pnl"], len(answers[0]["series"])) == (60, "20", 3)
+    assert list(PerformanceBlock.objects.values_list("trades", flat=True).order_by("last")) == [8] * 7 + [4]
+    assert viewer.get(PATH, deployment=small.deployment_id).json()["trades"] == 1
+    assert Rollup.objects.count() == 1
+
+
+def test_only_the_blocks_that_a_correction_touches_are_made_anew(deployment):
+    scope, trades = {"deployment": deployment.pk}, fill(deployment)
+    report(scope)
+    before = kept()
+    by = Actor("command")
+
+    operations.correct_trade(trades[20], by=by, result=Decimal("77.7"))
+
+    assert_equal(scope)
+    after = kept()
+    assert [index for index, pair in enumerate(zip(before, after, strict=True)) if len({*pair}) > 1] == [2]
+    assert not Touch.objects.filter(scope="deployment").exists()
+    operations.correct_trade(trades[20], by=by, closed_at=trades[50].closed_at)
+    assert_equal(scope)
+    assert len({*kept()} & {*after}) == len(after) - 2
+
+
+@pytest.mark.parametrize("hours", [-5, 0, 7, 7.5, 30, 59, 100])
+def test_late_rows_and_ties_are_in_the_next_answer(deployment, hours):
+    scope = {"deployment": deployment.pk}
+    fill(deployment)
+    report(scope)
+
+    for result in (10, -40):
+        close(deployment, hours, result)
+        assert_equal(scope)
+    assert report(scope)["trades"] == 62
+
+
+def test_a_new_trade_is_told_at_once_and_written_only_with_others(deployment):
+    scope = {"deployment": deployment.pk}
+    fill(deployment)
+    report(scope)
+    before = kept()
+
+    for hour in range(100, 103):
+        close(deployment, hour)
+        assert_equal(scope)
+        assert kept() == before
+    close(deployment, 103)
+    assert_equal(scope)
+    assert kept() != before
+    assert not Touch.objects.filter(scope="deployment").exists()
+
+
+def test_rows_written_straight_into_the_database_are_noticed(deployment):
+    scope, trades = {"deployment": deployment.pk}, fill(deployment)
+    order = OrderFactory(user=deployment.user, trade=trades[30], expected_price=Decimal(5), filled_price=Decimal(6))
+    Order.objects.update(filled_quantity=Decimal(2))
+    assert report(scope)["slippage_cost"] == 2
+
+    for statement in (
+        "UPDATE trading_trade SET result = '-7' WHERE id = %s",
+        "UPDATE trading_trade SET closed_at = NULL, result = NULL WHERE id = %s",
+        "DELETE FROM trading_trade WHERE id = %s",
+    ):
+        sql(statement, trades[17].pk)
+        assert_equal(scope)
+    sql("UPDATE trading_order SET filled_price = '4' WHERE id = %s", order.pk)
+    assert report(scope)["slippage_cost"] == -2
+    sql("UPDATE trading_order SET trade_id = %s WHERE id = %s", trades[50].pk, order.pk)
+    assert_equal(scope, Span(until=trades[40].closed_at), Span(since=trades[40].closed_at))
+    sql("DELETE FROM trading_order WHERE id = %s", order.pk)
+    assert_equal(scope)
+    assert report(scope)["slippage_cost"] == 0
+
+
+def test_a_trade_that_moves_between_scopes_leaves_one_and_enters_the_other(deployment):
+    other = DeploymentFactory(user=deployment.user, strategy=StrategyFactory(user=deployment.user))
+    scopes = [{"deployment": deployment.pk}, {"strategy": deployment.strategy_id}, {"user": deployment.user_id}]
+    scopes += [{"deployment": other.pk}, {"strategy": other.strategy_id}]
+    trades, _ = fill(deployment), fill(other)
+    for scope in scopes:
+        report(scope)
+
+    Trade.objects.filter(pk__in=[trades[9].pk, trades[40].pk]).update(deployment=other, strategy=other.strategy)
+
+    for scope in scopes:
+        assert_equal(scope)
+
+
+@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="SQLite's own way to write")
+def test_a_row_that_is_replaced_on_sqlite_is_noticed(deployment):
+    scope, trades = {"deployment": deployment.pk}, fill(deployment)
+    report(scope)
+    columns = [field.column for field in Trade._meta.fields]
+    chosen = ", ".join({"closed_at": f"'{START - timedelta(days=1):%Y-%m-%d %H:%M:%S}'"}.get(c, c) for c in columns)
+    chosen = chosen.replace("taken_at", "'2020-01-01 00:00:00'")
+
+    sql(f"INSERT OR REPLACE INTO trading_trade ({', '.join(columns)}) SELECT {chosen} FROM trading_trade WHERE id = %s",
+        trades[33].pk)  # fmt: skip
+
+    assert_equal(scope)
+    assert raw(scope)["records"] == report(scope)["records"]
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has no TRUNCATE")
+def test_a_table_that_is_emptied_is_noticed(deployment):
+    scope = {"deployment": deployment.pk}
+    fill(deployment)
+    report(scope)
+
+    sql("TRUNCATE trading_trade, trading_order")
+
+    assert report(scope)["trades"] == 0
+
+
+def test_spans_cut_blocks_at_any_instant(deployment):
+    scope, trades = {"deployment": deployment.pk}, fill(deployment)
+    report(scope)
+    instants = [
+        None,
+        START - timedelta(days=1),
+        *(trade.closed_at for trade in trades[::7]),
+        START + timedelta(hours=90),
+    ]
+
+    assert_equal(scope, *(Span(since, until) for since in instants for until in instants))
+    assert_equal(scope, Span(since=trades[8].closed_at + timedelta(microseconds=1)))
+
+
+def test_shorter_intervals_come_from_the_rows(deployment):
+    scope = {"deployment": deployment.pk}
+    fill(deployment)
+    report(scope)
+
+    assert len(reports.performance_report(scope, Span(), "hour", 5)["series"]) == 60
+
+
+def test_the_impact_of_a_correction_comes_from_blocks_within_its_transaction(deployment, monkeypatch):
+    trades = fill(deployment)
+    report({"deployment": deployment.pk})
+    monkeypatch.setattr(queries, "closed_trades", None)
+
+    _, before_and_after = operations.correct_trade(trades[11], by=Actor("command"), result=Decimal(-100))
+
+    monkeypatch.undo()
+    assert before_and_after["before"]["pnl"] == "20"
+    assert before_and_after["after"] == queries.deployment_figures(deployment)
+    assert before_and_after["after"]["pnl"] != "20"
+
+
+def test_within_a_transaction_nothing_is_begun_or_written(deployment):
+    scope, trades = {"deployment": deployment.pk}, fill(deployment)
+    with transaction.atomic():
+        reports.performance_report(scope, Span(), None, 5)
+    assert not Rollup.objects.exists()
+
+    report(scope)
+    before = kept()
+    with transaction.atomic():
+        Trade.objects.filter(pk=trades[5].pk).update(result=Decimal(9))
+        assert_equal(scope)
+        transaction.set_rollback(True)
+
+    assert kept() == before
+    assert_equal(scope)
+
+
+def test_what_is_rolled_back_leaves_no_note(deployment):
+    scope, trades = {"deployment": deployment.pk}, fill(deployment)
+    report(scope)
+    Touch.objects.all().delete()
+
+    with transaction.atomic():
+        Trade.objects.filter(pk=trades[5].pk).update(result=Decimal(9))
+        transaction.set_rollback(True)
+
+    assert not Touch.objects.exists()
+
+
+def test_a_rewrite_that_changes_nothing_leaves_no_note(deployment):
+    scope = {"deployment": deployment.pk}
+    fill(deployment)
+    report(scope)
+    Touch.objects.all().delete()
+
+    Trade.objects.update(version=F("version") + 1, exit_price=Decimal(7))
+
+    assert not Touch.objects.exists()
+
+
+class History:
+    """Random changes of trades and orders, by the platform and by direct SQL, from one seed."""
+
+    def __init__(self, deployments, seed):
+        self.random, self.deployments, self.names = Random(seed), deployments, 0
+
+    def step(self):
+        random = self.random
+        changes = {
+            self.import_trades: 5,
+            self.correct: 8,
+            self.reopen: 3,
+            self.close: 3,
+            self.delete: 3,
+            self.rewrite: 3,
+            self.move: 1,
+            self.add_orders: 4,
+            self.change_orders: 3,
+            self.delete_orders: 1,
+        }
+        random.choices(list(changes), list(changes.values()))[0]()
+
+    def instant(self):
+        """A few are often the same."""
+        minutes = self.random.choice([self.random.randrange(60 * 24 * 40), 90 * self.random.randrange(40)])
+        return START + timedelta(minutes=minutes, microseconds=self.random.choice([0, 0, 1]))
+
+    def amount(self):
+        return Decimal(self.random.randrange(-(10**6), 10**6)).scaleb(-self.random.choice([0, 2, 12]))
+
+    def some(self, model, most):
+        ids = list(model.objects.order_by("id").values_list("id", flat=True))
+        return self.random.sample(ids, min(len(ids), self.random.randint(1, most)))
+
+    def import_trades(self):
+        made = []
+        for _ in range(self.random.randint(1, 12)):
+            deployment, closed_at = self.random.choice(self.deployments), self.instant()
+            is_open = self.random.random() < 0.15
+            made.append(
+                Trade(
+                    user=deployment.user,
+                    strategy=deployment.strategy,
+                    deployment=deployment,
+                    symbol="EUR/USD",
+                    side="long",
+                    quantity=1,
+                    entry_price=1,
+                    fees=abs(self.amount()),
+                    result=None if is_open else self.amount(),
+                    taken_at=closed_at - timedelta(microseconds=self.random.randrange(10**10)),
+                    closed_at=None if is_open else closed_at,
+                )
+            )
+        Trade.objects.bulk_create(made)
+
+    def correct(self):
+        for trade in Trade.objects.closed().filter(pk__in=self.some(Trade, 2)):
+            values = {"result": self.amount()}
+            if self.random.random() < 0.5:
+                closed_at = self.instant()
+                values |= {"closed_at": closed_at, "taken_at": closed_at - timedelta(hours=1)}
+            operations.correct_trade(trade, by=Actor("command"), now=START + timedelta(days=99), **values)
+
+    def reopen(self):
+        for trade in Trade.objects.closed().filter(pk__in=self.some(Trade, 2)):
+            operations.correct_trade(trade, by=Actor("command"), closed_at=None)
+
+    def close(self):
+        Trade.objects.open().filter(pk__in=self.some(Trade, 40)).update(
+            closed_at=F("taken_at") + timedelta(seconds=5), result=self.amount()
+        )
+
+    def delete(self):
+        Trade.objects.filter(pk__in=self.some(Trade, 4), orders=None).delete()
+
+    def rewrite(self):
+        if self.random.random() < 0.5:
+            part = self.random.randint(2, 40)
+            sql("UPDATE trading_trade SET fees = %s WHERE id %% %s = 1", str(abs(self.amount())), part)
+        else:
+            trade = Trade.objects.closed().filter(pk__in=self.some(Trade, 3)).first()
+            if trade:
+                sql("UPDATE trading_trade SET result = %s WHERE closed_at = %s", str(self.amount()), trade.closed_at)
+
+    def move(self):
+        to = self.random.choice(self.deployments)
+        Trade.objects.filter(pk__in=self.some(Trade, 3)).update(deployment=to, strategy=to.strategy)
+
+    def add_orders(self):
+        made = []
+        for trade in Trade.objects.filter(pk__in=self.some(Trade, 5)):
+            self.names += 1
+            prices = [abs(self.amount()) if self.random.random() < 0.9 else None for _ in range(3)]
+            made.append(
+                Order(
+                    user=trade.user,
+                    strategy=trade.strategy,
+                    deployment=trade.deployment,
+                    trade=trade,
+                    external_id=f"order {self.names}",
+                    symbol="EUR/USD",
+                    side=self.random.choice(["buy", "sell"]),
+                    sent_at=self.instant(),
+                    **dict(zip(("expected_price", "filled_price", "filled_quantity"), prices, strict=True)),
+                )
+            )
+        Order.objects.bulk_create(made)
+
+    def change_orders(self):
+        change = self.random.choice([{"filled_price": abs(self.amount())}, {"trade": None}, {"side": "sell"}])
+        Order.objects.filter(pk__in=self.some(Order, 3)).update(**change)
+        if self.random.random() < 0.3 and (trades := self.some(Trade, 1)):
+            Order.objects.filter(pk__in=self.some(Order, 1)).update(trade=trades[0])
+
+    def delete_orders(self):
+        Order.objects.filter(pk__in=self.some(Order, 2)).delete()
+
+
+def test_a_random_history_leaves_no_difference(deployment):
+    other = DeploymentFactory(user=deployment.user, strategy=deployment.strategy, capital=Decimal(50))
+    third = DeploymentFactory(user=deployment.user, strategy=StrategyFactory(user=deployment.user), capital=None)
+    deployments = [deployment, other, third]
+    scopes = [{"user": deployment.user_id}, {"strategy": deployment.strategy_id}]
+    scopes += [{"deployment": row.pk} for row in deployments]
+    history = History(deployments, seed=STEPS)
+    for row in deployments:
+        fill(row, 30)
+    for scope in scopes:
+        report(scope)
+
+    for step in range(STEPS):
+        history.step()
+        if step % 5 == 0 or STEPS < 1000 and step % 2:
+            scope = history.random.choice(scopes)
+            edges = sorted([history.instant(), history.instant()])
+            assert_equal(scope, history.random.choice([Span(), Span(*edges), Span(since=edges[0])]))
+
+    assert_equal({"user": deployment.user_id})
