@@ -15,14 +15,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, localcontext
 from itertools import accumulate, pairwise
-from operator import sub
+from operator import add, sub
 from typing import NamedTuple
 
 from .metrics import EXACT, MICROSECOND
-from .performance import Totals, answer, interval_row, kept_points, no_fall, percent_of_peak
+from .performance import Totals, answer, interval_row, kept_points, no_fall, percent_of_peak, sharpe_ratio
 
 BLOCK = 1024
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NAIVE = EPOCH.replace(tzinfo=None)
 DAY = 86_400_000_000
 MONEY, COST = 12, 24  # decimal places
 _LARGEST = 2**63 - 1
@@ -41,14 +42,16 @@ class Columns(NamedTuple):
         return Columns(*(column[start:end] for column in self))
 
 
-class Day(NamedTuple):
-    day: int  # since 1970
-    trades: int
-    wins: int
-    losses: int
-    pnl: int
-    fees: int
-    steps: int  # of the block, up to the end of this day
+class Days(NamedTuple):
+    """What closed on each day, column by column; `day` counts since 1970, `steps` those of the block up to its end."""
+
+    day: list[int]
+    trades: list[int]
+    wins: list[int]
+    losses: list[int]
+    pnl: list[int]
+    fees: list[int]
+    steps: list[int]
 
 
 @dataclass(slots=True)
@@ -74,7 +77,7 @@ class Block:
     fall: int
     peak_at: int
     trough_at: int
-    days: list[Day]
+    days: Days
     instants: Sequence[int]
     running: Sequence[int]
     cost: int = 0
@@ -99,8 +102,8 @@ class Block:
     @classmethod
     def unpacked(cls, figures: str, steps: bytes) -> "Block":
         *plain, days = json.loads(figures)
-        days = [Day(*day) for day in days]
-        end = 8 * days[-1].steps
+        days = Days(*days)
+        end = 8 * days.steps[-1]
         values = dict(zip(_PLAIN, plain, strict=True))
         return cls(**values, days=days, instants=_numbers(steps[:end], end), running=_numbers(steps[end:], end))
 
@@ -150,25 +153,32 @@ def block(columns: Columns) -> Block:
         fall=fall,
         peak_at=running.index(peaks[trough_at]),
         trough_at=trough_at,
-        days=list(_days(columns, instants)),
+        days=Days(*map(list, zip(*_days(columns, instants), strict=True))),
         instants=_compact(instants),
         running=_compact(running),
     )
 
 
 def summary(blocks: list[Block], starting_capital: Decimal | None = None, open_trades: int = 0) -> dict:
-    """As `performance.summary` of the trades of these blocks, which are in the order of time."""
+    """As `performance.summary` of the trades of these blocks, in the order of time; the curve's points as text."""
     with localcontext(EXACT):
         curve = _Curve(blocks, starting_capital)
         fall = curve.max_drawdown()
-        return answer(_totals(blocks), starting_capital, open_trades, fall, curve.points())
+        return answer(
+            _totals(blocks),
+            starting_capital,
+            open_trades,
+            _sharpe_ratio(blocks, starting_capital),
+            fall,
+            curve.points(),
+        )
 
 
 def figures(blocks: list[Block], starting_capital: Decimal | None = None) -> dict:
     """As `performance.figures`."""
     with localcontext(EXACT):
         fall = _Curve(blocks, starting_capital).max_drawdown()
-        full = answer(_totals(blocks), starting_capital, 0, fall, [])
+        full = answer(_totals(blocks), starting_capital, 0, (None, None), fall, [])
     return {name: full[name] for name in ("win_rate", "pnl", "max_drawdown")}
 
 
@@ -178,11 +188,10 @@ def daily_series(blocks: list[Block], starting_capital: Decimal | None = None) -
         rows = {}
         for index, (base, peak) in enumerate(_Curve(blocks, starting_capital).entered):
             days = blocks[index].days
-            ends = _at(blocks[index], base, peak, [day.steps - 1 for day in days])
-            for day, (_, equity, drawdown) in zip(days, ends, strict=True):
-                earlier = rows.get(day.day, (0,) * 5)
-                sums = (before + more for before, more in zip(earlier, day[1:6], strict=False))
-                rows[day.day] = *sums, equity, drawdown
+            ends = _at(blocks[index], base, peak, [steps - 1 for steps in days.steps])
+            for day, *sums, (_, equity, drawdown) in zip(*days[:6], ends, strict=True):
+                earlier = rows.get(day, (0,) * 5)
+                rows[day] = *map(add, earlier, sums), equity, drawdown
         return [_series_row(day, *row) for day, row in rows.items()]
 
 
@@ -192,6 +201,17 @@ def total_cost(blocks: list[Block]) -> Decimal:
 
 def amount(units: int, places: int = MONEY) -> Decimal:
     return Decimal(units).scaleb(-places, EXACT)
+
+
+def text(units: int) -> str:
+    """The amount as answers write it. Many of these are written at once, and a Decimal in between takes longer."""
+    whole, rest = divmod(abs(units), 10**MONEY)
+    written = f"{whole}.{rest:012}".rstrip("0") if rest else str(whole)
+    return f"-{written}" if units < 0 else written
+
+
+def text_of_instant(microseconds: int) -> str:
+    return (_NAIVE + timedelta(microseconds=microseconds)).isoformat() + "Z"
 
 
 def units(amount: Decimal, places: int = MONEY) -> int:
@@ -251,7 +271,7 @@ class _Curve:
         for index, (base, peak) in enumerate(self.entered):
             inside = kept[bisect_right(kept, starts[index] - 1) : bisect_right(kept, starts[index + 1] - 1)]
             for at, equity, drawdown in _at(self.blocks[index], base, peak, [k - starts[index] for k in inside]):
-                points.append({"at": instant(at), "equity": amount(equity), "drawdown": amount(drawdown)})
+                points.append({"at": text_of_instant(at), "equity": text(equity), "drawdown": text(drawdown)})
         return points
 
     def _recovered_at(self) -> datetime | None:
@@ -283,10 +303,6 @@ def _at(block: Block, base: int, peak: int, positions: Sequence[int]) -> Iterato
 
 
 def _totals(blocks: list[Block]) -> Totals:
-    days = {}
-    for block in blocks:
-        for day in block.days:
-            days[day.day] = days.get(day.day, 0) + day.pnl
     return Totals(
         trades=sum(block.trades for block in blocks),
         wins=sum(block.wins for block in blocks),
@@ -297,8 +313,15 @@ def _totals(blocks: list[Block]) -> Totals:
         best=amount(max(block.best for block in blocks)) if blocks else None,
         worst=amount(min(block.worst for block in blocks)) if blocks else None,
         held=sum(block.held for block in blocks),
-        days=[(instant(day * DAY), amount(pnl)) for day, pnl in days.items()],
     )
+
+
+def _sharpe_ratio(blocks: list[Block], starting_capital: Decimal | None) -> tuple[float | None, str | None]:
+    days = {}
+    for block in blocks:
+        for day, pnl in zip(block.days.day, block.days.pnl, strict=True):
+            days[day] = days.get(day, 0) + pnl
+    return sharpe_ratio(list(days.items()), None if starting_capital is None else units(starting_capital))
 
 
 def _steps(closed: Sequence[int], results: Sequence[int]) -> tuple[list[int], list[int]]:
@@ -309,7 +332,7 @@ def _steps(closed: Sequence[int], results: Sequence[int]) -> tuple[list[int], li
     return [closed[end] for end in ends], [running[end] for end in ends]
 
 
-def _days(columns: Columns, instants: Sequence[int]) -> Iterator[Day]:
+def _days(columns: Columns, instants: Sequence[int]) -> Iterator[tuple]:
     closed, start = columns.closed, 0
     while start < len(closed):
         day = closed[start] // DAY
@@ -317,7 +340,7 @@ def _days(columns: Columns, instants: Sequence[int]) -> Iterator[Day]:
         results = columns.results[start:end]
         wins, losses = sum(r > 0 for r in results), sum(r < 0 for r in results)
         steps = bisect_right(instants, closed[end - 1])
-        yield Day(day, end - start, wins, losses, sum(results), sum(columns.fees[start:end]), steps)
+        yield day, end - start, wins, losses, sum(results), sum(columns.fees[start:end]), steps
         start = end
 
 

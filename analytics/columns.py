@@ -7,6 +7,7 @@ On PostgreSQL each column comes as one value; on SQLite row by row.
 from array import array
 from bisect import bisect_left
 
+import psycopg
 from django.db import connection
 from django.db.models import F
 
@@ -39,6 +40,16 @@ def add_costs(blocks, scope, start, end):
     lasts = [block.last for block in blocks]
     for closed, cost in _costs(scope, start, end):
         blocks[bisect_left(lasts, closed)].cost += cost
+
+
+def packed(rows):
+    """Rows with long binary values. The driver's own cursor takes these as they are; Django's has them spelled out."""
+    if connection.vendor != "postgresql":
+        return list(rows)
+    sql, params = rows.query.sql_with_params()
+    connection.ensure_connection()
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        return cursor.execute(sql, params, binary=True).fetchall()
 
 
 def _costs(scope, start, end):

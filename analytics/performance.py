@@ -54,7 +54,6 @@ class Totals(NamedTuple):
     best: Decimal | None
     worst: Decimal | None
     held: int  # microseconds from taken to closed
-    days: list[tuple[datetime, Decimal]]  # per UTC day with closes, ascending: what its trades earned
 
 
 def summary(trades: Iterable[ClosedTrade], starting_capital: Decimal | None = None, open_trades: int = 0) -> dict:
@@ -63,15 +62,22 @@ def summary(trades: Iterable[ClosedTrade], starting_capital: Decimal | None = No
         steps = _curve(trades, starting_capital)
         fall = _max_drawdown(steps, starting_capital)
         curve = [{"at": step.at, "equity": step.equity, "drawdown": step.drawdown} for step in _thinned(steps, fall)]
-        return answer(_totals(trades), starting_capital, open_trades, fall, curve)
+        days = by_interval(trades, lambda trade: trade.closed_at, "day")
+        earned = [(day.toordinal(), sum(trade.result for trade in group)) for day, group in days]
+        sharpe = sharpe_ratio(earned, starting_capital)
+        return answer(_totals(trades), starting_capital, open_trades, sharpe, fall, curve)
 
 
 def answer(
-    totals: Totals, starting_capital: Decimal | None, open_trades: int, max_drawdown: dict, equity_curve: list[dict]
+    totals: Totals,
+    starting_capital: Decimal | None,
+    open_trades: int,
+    sharpe: tuple[float | None, str | None],
+    max_drawdown: dict,
+    equity_curve: list[dict],
 ) -> dict:
     with localcontext(EXACT):
         count, pnl = totals.trades, totals.won + totals.lost
-        sharpe, sharpe_reason = _sharpe_ratio(totals.days, starting_capital)
         return {
             "count": count,
             "excluded": {"open": open_trades},
@@ -95,8 +101,8 @@ def answer(
             "worst": totals.worst,
             "starting_capital": starting_capital,
             "return_pct": number(pnl * 100 / starting_capital) if count and starting_capital else None,
-            "sharpe_ratio": sharpe,
-            "sharpe_ratio_reason": sharpe_reason,
+            "sharpe_ratio": sharpe[0],
+            "sharpe_ratio_reason": sharpe[1],
             "max_drawdown": max_drawdown,
             "average_holding_seconds": number(totals.held / count / 1_000_000) if count else None,
             "equity_curve": equity_curve,
@@ -205,7 +211,6 @@ def _average(total: Decimal, count: int) -> Decimal | None:
 def _totals(trades: list[ClosedTrade]) -> Totals:
     results = [trade.result for trade in trades]
     won, lost = [r for r in results if r > 0], [r for r in results if r < 0]
-    days = by_interval(trades, lambda trade: trade.closed_at, "day")
     return Totals(
         trades=len(trades),
         wins=len(won),
@@ -216,7 +221,6 @@ def _totals(trades: list[ClosedTrade]) -> Totals:
         best=max(results, default=None),
         worst=min(results, default=None),
         held=sum((trade.closed_at - trade.taken_at) // MICROSECOND for trade in trades),
-        days=[(start, sum(trade.result for trade in group)) for start, group in days],
     )
 
 
@@ -254,20 +258,20 @@ def _thinned(steps: list[_Step], fall: dict) -> list[_Step]:
     return [steps[index] for index in kept_points(len(steps), marks)]
 
 
-def _sharpe_ratio(
-    days: list[tuple[datetime, Decimal]], starting_capital: Decimal | None
-) -> tuple[float | None, str | None]:
+def sharpe_ratio(days: list[tuple], starting_capital) -> tuple[float | None, str | None]:
     """
-    The ratio, or None and the reason. The risk-free rate is 0 and the year has 365 days.
+    The ratio, or None and the reason; of what each day with closes earned, as (number of the day, amount), ascending.
+    The amounts and the capital are Decimals, or whole numbers of the same unit.
 
-    The first day's return stands on the starting capital and counts; no zero return is put before it. That is
-    what empyrical and quantstats make of daily balances when the starting capital leads them.
+    The risk-free rate is 0 and the year has 365 days. The first day's return stands on the starting capital and counts;
+    no zero return is put before it. That is what empyrical and quantstats make of daily balances when the starting
+    capital leads them.
     """
     if not days:
         return None, "no_trades"
     if starting_capital is None:
         return None, "no_starting_capital"
-    span = (days[-1][0] - days[0][0]).days + 1
+    span = days[-1][0] - days[0][0] + 1
     if span < 2:
         return None, "fewer_than_two_days"
     equity, returns = starting_capital, []

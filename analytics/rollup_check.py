@@ -52,5 +52,6 @@ def _difference(reading, kept, span):
         "bounds": [kept.first, kept.last],
         "size": kept.trades,
     }
+    expected, found = queries.json_ready(expected), queries.json_ready(found)
     differing = [name for name in expected if expected[name] != found[name]]
     return (kept, differing) if differing else None

@@ -196,8 +196,10 @@ def chunks(ids):
 
 
 def load(rollup, ids):
-    rows = PerformanceBlock.objects.filter(rollup=rollup, pk__in=ids).order_by("last")
-    return [blocks.Block.unpacked(*row) for row in rows.values_list("figures", "steps")] if ids else []
+    if not ids:
+        return []
+    rows = PerformanceBlock.objects.filter(rollup=rollup, pk__in=ids).order_by("last").values_list("figures", "steps")
+    return [blocks.Block.unpacked(*row) for row in columns.packed(rows)]
 
 
 @contextmanager

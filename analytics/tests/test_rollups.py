@@ -70,14 +70,15 @@ def report(scope, span=EVER, interval="day"):
     """The answer, from blocks."""
     found = reports.performance_report(scope, span, interval, 5)
     assert Rollup.objects.filter(scope_id=next(iter(scope.values()))).exists()
-    return found
+    return found | {"equity_curve": queries.json_ready(found["equity_curve"])}
 
 
 def raw(scope, span=EVER, interval="day"):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rollups.PerformanceReading, "blocks", lambda self, span: None)
         patch.setattr(rollups.PerformanceReading, "keep", lambda self: None)
-        return reports.performance_report(scope, span, interval, 5)
+        found = reports.performance_report(scope, span, interval, 5)
+        return found | {"equity_curve": queries.json_ready(found["equity_curve"])}
 
 
 def assert_equal(scope, *spans):
