@@ -83,6 +83,10 @@ class Block:
     cost: int = 0
 
     @property
+    def size(self) -> int:
+        return self.trades
+
+    @property
     def pnl(self) -> int:
         return self.won + self.lost
 

@@ -4,6 +4,7 @@ Reads of many rows at once, column by column, as the whole numbers that blocks a
 On PostgreSQL each column comes as one value; on SQLite row by row.
 """
 
+import sys
 from array import array
 from bisect import bisect_left
 
@@ -13,7 +14,7 @@ from django.db.models import F
 
 from trading.models import Order, Trade
 
-from . import slippage
+from . import latency_blocks, slippage
 from .blocks import COST, Columns, instant, microseconds, units
 
 # PostgreSQL counts microseconds from the year 2000.
@@ -31,6 +32,22 @@ def closed_trades(scope, start, end):
         rows, 4, _instants("col1"), _instants("col2"), _amounts("col3"), _amounts("col4")
     )
     return Columns(_read_instants(closed), _read_instants(taken), _read_amounts(results), _read_amounts(fees))
+
+
+def order_stamps(scope, start, end):
+    """The stamps of the orders placed from `start` until before `end`, microseconds or None, as they were placed."""
+    rows = Order.objects.filter(**scope, placed_at__isnull=False, **_within("placed_at", start, end))
+    rows = rows.order_by("placed_at").values_list(*latency_blocks.Columns._fields)
+    if connection.vendor != "postgresql":
+        columns = list(zip(*rows, strict=True)) or [()] * 5
+        return latency_blocks.Columns(*(list(map(_known, column)) for column in columns))
+    placed, *stamps = _columns(rows, 5, *(_instants(f"col{number}") for number in range(1, 6)))
+    # Only differences are taken of the others, so these stay as PostgreSQL counts them.
+    return latency_blocks.Columns(_read_instants(placed), *map(_numbers, stamps))
+
+
+def _known(instant):
+    return latency_blocks.UNKNOWN if instant is None else microseconds(instant)
 
 
 def add_costs(blocks, scope, start, end):
@@ -86,7 +103,8 @@ def _columns(rows, count, *aggregates):
 
 
 def _instants(column):
-    return f"string_agg(timestamptz_send({column}), '')"
+    # The unknown one is the least number of eight bytes, as latency_blocks.UNKNOWN.
+    return f"string_agg(COALESCE(timestamptz_send({column}), decode('8000000000000000', 'hex')), '')"
 
 
 def _amounts(column):
@@ -95,9 +113,14 @@ def _amounts(column):
 
 
 def _read_instants(value):
+    return [number + _FROM_2000 for number in _numbers(value)]
+
+
+def _numbers(value):
     numbers = array("q", bytes(value or b""))
-    numbers.byteswap()
-    return [number + _FROM_2000 for number in numbers]
+    if sys.byteorder == "little":
+        numbers.byteswap()
+    return numbers
 
 
 def _read_amounts(value):

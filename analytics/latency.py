@@ -1,8 +1,9 @@
 """How long orders take, from the signal to the fill. Pure arithmetic on the shared ground of `metrics`."""
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from .metrics import MICROSECOND, by_interval, mean, newest, number, percentile
@@ -16,6 +17,7 @@ STAGES = {
 }
 LATENCY_PRECEDENCE = ("total", "execution", "acknowledgement", "decision")
 HISTOGRAM_BOUNDS_MS = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
+BOUNDS = [bound * 1000 for bound in HISTOGRAM_BOUNDS_MS]
 
 
 class OrderTimes(NamedTuple):
@@ -87,25 +89,28 @@ def _milliseconds(microseconds) -> float | None:
 
 
 def _stage_figures(gaps: list[int], orders: int) -> dict:
+    reached = [0, *(bisect_right(gaps, bound) for bound in BOUNDS), len(gaps)]
+    bounds = [after - before for before, after in pairwise(reached)]
+    negative = sum(gap < 0 for gap in gaps)
+    return stage_answer(len(gaps), orders, negative, mean(gaps), lambda q: percentile(gaps, q), bounds)
+
+
+def stage_answer(
+    count: int, orders: int, negative: int, mean: float | None, percentile: Callable, bounds: list[int]
+) -> dict:
+    """One stage's figures from microseconds; `bounds` counts the gaps up to each of BOUNDS, and those above."""
     return {
-        "count": len(gaps),
-        "missing": orders - len(gaps),
-        "clock_skew": sum(gap < 0 for gap in gaps),
-        "min": _milliseconds(percentile(gaps, 0)),
-        "mean": _milliseconds(mean(gaps)),
-        **{f"p{q}": _milliseconds(percentile(gaps, q)) for q in (50, 90, 95, 99)},
-        "max": _milliseconds(percentile(gaps, 100)),
-        "histogram": _histogram(gaps),
+        "count": count,
+        "missing": orders - count,
+        "clock_skew": negative,
+        "min": _milliseconds(percentile(0)),
+        "mean": _milliseconds(mean),
+        **{f"p{q}": _milliseconds(percentile(q)) for q in (50, 90, 95, 99)},
+        "max": _milliseconds(percentile(100)),
+        "histogram": [
+            {"le": le, "count": number} for le, number in zip((*HISTOGRAM_BOUNDS_MS, None), bounds, strict=True)
+        ],
     }
-
-
-def _histogram(gaps: list[int]) -> list[dict]:
-    buckets, below = [], 0
-    for bound in (*HISTOGRAM_BOUNDS_MS, None):
-        reached = len(gaps) if bound is None else bisect_right(gaps, bound * 1000)
-        buckets.append({"le": bound, "count": reached - below})
-        below = reached
-    return buckets
 
 
 DEFINITIONS = {
@@ -121,7 +126,11 @@ DEFINITIONS = {
         "stamp). A stage counts by itself what it misses."
     ),
     "unit": "Gaps are in milliseconds, exact to the microsecond.",
-    "method": ("Percentiles interpolate linearly between closest ranks (Hyndman-Fan type 7) over the raw gaps."),
+    "method": (
+        "linear: percentiles interpolate linearly between closest ranks (Hyndman-Fan type 7) over the raw gaps. "
+        "log-bucket, <= 1 %: from 50,000 orders on, the same over gaps that are each taken for the middle of a bucket, "
+        "less than 1 % away; every other figure is exact."
+    ),
     "stages": "Per stage the figures over all orders that carry both of its time stamps.",
     "decision": "sent_at - signal_at: from the strategy's signal to the order leaving.",
     "acknowledgement": "acknowledged_at - sent_at: from the order leaving to the broker's confirmation.",

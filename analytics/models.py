@@ -14,7 +14,7 @@ class Rollup(models.Model):
 
     class Kind(models.TextChoices):
         PERFORMANCE = "performance"
-        ORDERS = "orders"
+        LATENCY = "latency"
 
     kind = models.CharField(max_length=11, choices=Kind)
     scope = models.CharField(max_length=10)  # user | strategy | deployment
@@ -33,9 +33,9 @@ class Rollup(models.Model):
         return Touch.objects.filter(kind=self.kind, scope=self.scope, scope_id=self.scope_id).order_by("id")
 
 
-class PerformanceBlock(models.Model):
+class BlockModel(models.Model):
     """
-    The trades that closed after the block before and up to `last`, as blocks.Block packs them.
+    The rows that follow the block before, up to the instant `last`, as `blocks` or `latency_blocks` pack them.
 
     Instants in microseconds since 1970.
     """
@@ -43,16 +43,31 @@ class PerformanceBlock(models.Model):
     rollup = models.ForeignKey(Rollup, on_delete=models.CASCADE)
     first = models.BigIntegerField()
     last = models.BigIntegerField()
-    trades = models.BigIntegerField()
+    size = models.BigIntegerField(help_text="in rows")
     figures = models.TextField()
-    steps = models.BinaryField()
 
     class Meta:
+        abstract = True
         default_permissions = ()
-        constraints = [models.UniqueConstraint(fields=["rollup", "last"], name="performance_block_once")]
 
     def __str__(self):
         return f"{self.rollup} up to {self.last}"
+
+
+class PerformanceBlock(BlockModel):
+    steps = models.BinaryField()
+
+    class Meta(BlockModel.Meta):
+        constraints = [models.UniqueConstraint(fields=["rollup", "last"], name="performance_block_once")]
+
+
+class LatencyBlock(BlockModel):
+    """Of level 1: some blocks of level 0 in one, so that a long span takes few rows."""
+
+    level = models.PositiveSmallIntegerField()
+
+    class Meta(BlockModel.Meta):
+        constraints = [models.UniqueConstraint(fields=["rollup", "level", "last"], name="latency_block_once")]
 
 
 class Touch(models.Model):

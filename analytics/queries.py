@@ -10,7 +10,7 @@ from support_platform.exceptions import OutOfReach
 from support_platform.instants import format_instant
 from trading.models import Deployment, Order, Strategy, Trade
 
-from . import blocks, performance, rollups, slippage
+from . import blocks, performance, readings, slippage
 from .latency import OrderTimes
 from .metrics import EXACT
 from .performance import ClosedTrade
@@ -49,19 +49,26 @@ def find_scope(staff, *, user=None, user_email=None, strategy=None, deployment=N
 
 
 def order_times(scope, span):
-    rows = Order.objects.filter(**scope, **span.lookups("placed_at")).values_list(
-        "id", "trade_id", "signal_at", "sent_at", "acknowledged_at", "filled_at"
-    )
-    return [OrderTimes(*row) for row in rows]
+    return _order_times(Order.objects.filter(**scope, **span.lookups("placed_at")))
+
+
+def newest_orders(scope, span, limit):
+    """The orders that `latency.records` would choose."""
+    rows = Order.objects.filter(**scope)
+    placed = rows.filter(**span.lookups("placed_at"), placed_at__isnull=False).order_by("-placed_at", "-id")
+    found = _order_times(placed[:limit])
+    if not span.is_limited and len(found) < limit:
+        found += _order_times(rows.filter(placed_at__isnull=True).order_by("-id")[: limit - len(found)])
+    return found
 
 
 def order_prices(scope, span):
     return _order_prices(Order.objects.filter(**scope, **span.lookups("placed_at")))
 
 
-def orders_without_instant(scope, span):
-    """How many orders in scope the span leaves out because nothing tells when they were placed."""
-    return Order.objects.filter(**scope, placed_at__isnull=True).count() if span.is_limited else 0
+def orders_without_instant(scope):
+    """How many orders in scope nothing tells of when they were placed; a span leaves them out."""
+    return Order.objects.filter(**scope, placed_at__isnull=True).count()
 
 
 def closed_trades(scope, span):
@@ -98,7 +105,7 @@ def slippage_cost(scope, span):
 def deployment_figures(deployment):
     """What a correction of a trade moves, JSON-ready: the deployment's win rate, PnL and maximum drawdown."""
     scope = {"deployment": deployment.pk}
-    with rollups.performance_of(scope) as reading:
+    with readings.performance_of(scope) as reading:
         found = reading and reading.blocks(Span())
     if found is None:
         return json_ready(performance.figures(closed_trades(scope, Span()), deployment.capital))
@@ -114,6 +121,11 @@ def json_ready(figures):
     if isinstance(figures, Decimal):
         return format_decimal(figures)
     return format_instant(figures) if isinstance(figures, datetime) else figures
+
+
+def _order_times(orders):
+    rows = orders.values_list("id", "trade_id", "signal_at", "sent_at", "acknowledged_at", "filled_at")
+    return [OrderTimes(*row) for row in rows]
 
 
 def _closed_trades(trades):

@@ -5,23 +5,33 @@ scopes are folded from blocks, read at the same moment as the rest.
 
 from contextlib import nullcontext
 
-from . import blocks, latency, performance, queries, rollups, slippage
+from . import blocks, latency, latency_blocks, performance, queries, readings, slippage
 
 
 def latency_report(scope, span, interval, limit):
-    orders = queries.order_times(scope, span)
-    return {
-        **latency.summary(orders, queries.orders_without_instant(scope, span)),
-        "series": latency.series(orders, interval) if interval else [],
-        "records": latency.records(orders, limit),
-        "definitions": latency.DEFINITIONS,
-    }
+    """Of many orders from their blocks, unless a series is asked for."""
+    with nullcontext() if interval else readings.latency_of(scope, span) as reading:
+        found = reading and reading.blocks(span)
+        if found is None:
+            orders = queries.order_times(scope, span)
+            return {
+                **latency.summary(orders, _left_out(scope, span)),
+                "series": latency.series(orders, interval) if interval else [],
+                "records": latency.records(orders, limit),
+                "definitions": latency.DEFINITIONS,
+            }
+        return {
+            **latency_blocks.summary(found, queries.orders_without_instant(scope), span.is_limited),
+            "series": [],
+            "records": latency.records(queries.newest_orders(scope, span, limit), limit),
+            "definitions": latency.DEFINITIONS,
+        }
 
 
 def slippage_report(scope, span, interval, limit):
     orders = queries.order_prices(scope, span)
     return {
-        **slippage.summary(orders, queries.orders_without_instant(scope, span)),
+        **slippage.summary(orders, _left_out(scope, span)),
         "series": slippage.series(orders, interval) if interval else [],
         "records": slippage.records(orders, limit),
         "definitions": slippage.DEFINITIONS,
@@ -30,7 +40,7 @@ def slippage_report(scope, span, interval, limit):
 
 def performance_report(scope, span, interval, limit):
     """Of many trades from their blocks, unless shorter intervals than days are asked for."""
-    with rollups.performance_of(scope) if interval in (None, "day") else nullcontext() as reading:
+    with readings.performance_of(scope) if interval in (None, "day") else nullcontext() as reading:
         found = reading and reading.blocks(span)
         if found is None:
             trades = queries.closed_trades(scope, span)
@@ -50,3 +60,7 @@ def performance_report(scope, span, interval, limit):
             "records": performance.records(queries.newest_trades(scope, span, limit), limit),
             "definitions": performance.DEFINITIONS,
         }
+
+
+def _left_out(scope, span):
+    return queries.orders_without_instant(scope) if span.is_limited else 0

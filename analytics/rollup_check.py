@@ -1,9 +1,12 @@
 """Every kept block against the raw rows, by the arithmetic that knows no blocks; and all of them made anew."""
 
+from collections import Counter
+
 from django.db import transaction
 
-from . import blocks, performance, queries, rollups
-from .models import PerformanceBlock, Rollup
+from . import blocks, latency, latency_blocks, performance, queries, readings, rollups
+from .metrics import MICROSECOND
+from .models import Rollup
 from .queries import Span
 
 
@@ -13,45 +16,94 @@ def compare(rollup):
 
     :returns: block by block what differs, as (block or None behind the last, names of the figures), or None
     """
-    scope = {rollup.scope: rollup.scope_id}
     with rollups.snapshot():
-        reading = rollups.PerformanceReading(rollup, scope)
+        reading = _reading(rollup)
         for position, kept in enumerate([*reading.kept, None]):
             if position in reading.moved:
                 continue
-            bounds = (None if bound is None else blocks.instant(bound) for bound in reading.stretch(position))
-            yield _difference(reading, kept, Span(*bounds))
+            span = Span(*(None if bound is None else blocks.instant(bound) for bound in reading.stretch(position)))
+            expected = ROWS_TELL[rollup.kind](reading.scope, span)
+            if kept is None:
+                yield (None, ["size"]) if expected["size"] else None
+            else:
+                yield _difference(kept, expected, BLOCK_TELLS[rollup.kind](kept, *reading.load([kept.id])))
+        if rollup.kind == Rollup.Kind.LATENCY:
+            for group, members in reading.kept_groups():
+                expected = latency_blocks.fold(reading.load(members))
+                [found] = reading.load([group.id])
+                yield _difference(group, _latency_of_block(group, expected), _latency_of_block(group, found))
 
 
 def rebuild(rollup):
     """Forget the blocks of a rollup and make them anew. How many there are then."""
+    kept = readings.KINDS[rollup.kind].model.objects.filter(rollup=rollup)
     with transaction.atomic():
         locked = Rollup.objects.select_for_update().get(pk=rollup.pk)
-        PerformanceBlock.objects.filter(rollup=rollup).delete()
+        kept.delete()
         Rollup.objects.filter(pk=rollup.pk).update(version=locked.version + 1)
     with rollups.snapshot():
-        reading = rollups.PerformanceReading(rollup, {rollup.scope: rollup.scope_id}).refresh()
+        reading = _reading(rollup).refresh()
     reading.keep()
-    return PerformanceBlock.objects.filter(rollup=rollup).count()
+    return kept.count()
 
 
-def _difference(reading, kept, span):
-    trades = queries.closed_trades(reading.scope, span)
-    if kept is None:
-        return (None, ["trades"]) if trades else None
-    expected = performance.summary(trades) | {
-        "slippage_cost": queries.slippage_cost(reading.scope, span),
-        "series": performance.series(trades, "day"),
-        "bounds": [f(blocks.microseconds(trade.closed_at) for trade in trades) for f in (min, max)] if trades else [],
-        "size": len(trades),
-    }
-    [block] = rollups.load(reading.rollup, [kept.id])
-    found = blocks.summary([block]) | {
-        "slippage_cost": blocks.total_cost([block]),
-        "series": blocks.daily_series([block]),
-        "bounds": [kept.first, kept.last],
-        "size": kept.trades,
-    }
-    expected, found = queries.json_ready(expected), queries.json_ready(found)
+def _reading(rollup):
+    return readings.KINDS[rollup.kind](rollup, {rollup.scope: rollup.scope_id})
+
+
+def _difference(kept, expected, found):
     differing = [name for name in expected if expected[name] != found[name]]
     return (kept, differing) if differing else None
+
+
+def _performance_of_rows(scope, span):
+    trades = queries.closed_trades(scope, span)
+    return queries.json_ready(
+        performance.summary(trades)
+        | {
+            "slippage_cost": queries.slippage_cost(scope, span),
+            "series": performance.series(trades, "day"),
+            **_bounds([trade.closed_at for trade in trades]),
+        }
+    )
+
+
+def _performance_of_block(kept, block):
+    return queries.json_ready(
+        blocks.summary([block])
+        | {"slippage_cost": blocks.total_cost([block]), "series": blocks.daily_series([block])}
+        | {"first": kept.first, "last": kept.last, "size": kept.size}
+    )
+
+
+def _latency_of_rows(scope, span):
+    """Without the percentiles: instead the buckets that they come from."""
+    orders = [order for order in queries.order_times(scope, span) if order.at]
+    stages = latency.summary(orders)["stages"]
+    for stage, (before, after) in latency.STAGES.items():
+        stamps = ((getattr(order, before), getattr(order, after)) for order in orders)
+        gaps = [(end - start) // MICROSECOND for start, end in stamps if start and end]
+        stages[stage] = _exact(stages[stage]) | {"buckets": Counter(map(latency_blocks.bucket, gaps))}
+    return stages | _bounds([order.at for order in orders])
+
+
+def _latency_of_block(kept, block):
+    stages = latency_blocks.summary([block], 0, is_limited=False)["stages"]
+    for stage, gaps in zip(latency.STAGES, block.stages, strict=True):
+        stages[stage] = _exact(stages[stage]) | {"buckets": gaps.buckets}
+    return stages | {"first": kept.first, "last": kept.last, "size": kept.size}
+
+
+def _exact(figures):
+    return {name: value for name, value in figures.items() if not name.startswith("p")}
+
+
+def _bounds(instants):
+    if not instants:
+        return {"first": None, "last": None, "size": 0}
+    first, last = (blocks.microseconds(bound(instants)) for bound in (min, max))
+    return {"first": first, "last": last, "size": len(instants)}
+
+
+ROWS_TELL = {Rollup.Kind.PERFORMANCE: _performance_of_rows, Rollup.Kind.LATENCY: _latency_of_rows}
+BLOCK_TELLS = {Rollup.Kind.PERFORMANCE: _performance_of_block, Rollup.Kind.LATENCY: _latency_of_block}

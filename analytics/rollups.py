@@ -15,11 +15,9 @@ from django.db.models import Count, Exists, OuterRef, Q, Subquery
 
 from trading.models import Deployment, Strategy, Trade
 
-from . import blocks, columns
-from .models import PerformanceBlock, Rollup, Touch
+from .blocks import microseconds
+from .models import Rollup, Touch
 
-# From how many rows on blocks pay.
-MANY_TRADES = 4096
 # So many notes may wait while they concern only the end, where live trading adds: writing costs more than reading it.
 WAITING = 100
 # Of more ids than this is not looked up when their trades close: everything counts as moved.
@@ -32,17 +30,18 @@ FOREVER = 2**63
 
 
 @contextmanager
-def performance_of(scope):
+def reading_of(kind, scope, is_enough):
     """
-    Within it the database is seen at one moment. It gives the scope's PerformanceReading, or None where there are too
-    few trades. What had to be made anew is kept afterwards, unless somebody was quicker or the database cannot write.
+    Within it the database is seen at one moment. It gives the scope's Reading of a kind (a class), or None where no
+    rollup is kept and there are not enough rows for one. What had to be made anew is kept afterwards, unless somebody
+    was quicker or the database cannot write.
     """
-    rollup = _find_or_begin(Rollup.Kind.PERFORMANCE, scope, Trade.objects.closed(), MANY_TRADES)
+    rollup = _find_or_begin(kind.name, scope, is_enough)
     if rollup is None:
         yield None
         return
     with snapshot():
-        reading = PerformanceReading(rollup, scope).refresh()
+        reading = kind(rollup, scope).refresh()
         yield reading
     reading.keep()
 
@@ -51,22 +50,26 @@ class Kept(NamedTuple):
     id: int
     first: int
     last: int
-    trades: int
+    size: int
 
 
-class PerformanceReading:
+class Reading:
     """The blocks of a scope as they are now: `entries` are the kept ones that hold, and blocks made anew, in order."""
+
+    name = model = None
+    # Of `blocks` or `latency_blocks`: the module that cuts.
+    arithmetic = None
 
     def __init__(self, rollup, scope):
         self.rollup, self.scope = rollup, scope
         # The journal comes first: if a note is worked in and taken away meanwhile, the blocks are the new ones.
         self.touches = list(rollup.touches().values_list("id", "low", "high", "first_trade", "last_trade"))
         self.version = Rollup.objects.filter(pk=rollup.pk).values_list("version", flat=True).first()
-        rows = PerformanceBlock.objects.filter(rollup=rollup).order_by("last")
-        self.kept = [Kept(*row) for row in rows.values_list(*Kept._fields)]
+        self.kept = self._kept()
         self.moved = self._moved()
         self.stale = self._stale()
-        self.entries, self.fresh, self.is_worth_keeping = [], [], len(self.touches) > WAITING
+        self.entries, self.fresh, self.replaced = [], [], []
+        self.is_worth_keeping = len(self.touches) > WAITING
 
     def refresh(self):
         """Make the stale blocks anew."""
@@ -78,27 +81,30 @@ class PerformanceReading:
                 self.entries += self.kept[positions[0] : positions[-1] + 1]
         return self
 
-    def blocks(self, span):
-        """
-        The blocks of the trades that closed in this span, oldest first.
-
-        None if somebody replaced blocks meanwhile, which can happen only within a transaction of the caller's.
-        """
-        since, until = (None if bound is None else blocks.microseconds(bound) for bound in span)
-        ready, wanted = [], []
-        for entry in self.entries:
+    def within(self, span, entries):
+        """(the entries that lie in this span wholly, those cut by its edges as (start, end) in them)."""
+        since, until = (None if bound is None else microseconds(bound) for bound in span)
+        whole, cut = [], []
+        for entry in entries:
             start = entry.first if since is None else max(since, entry.first)
             end = entry.last + 1 if until is None else min(until, entry.last + 1)
-            if start >= end:
-                continue
-            if (start, end) != (entry.first, entry.last + 1):
-                ready += self._read(start, end, blocks.cut)
-            elif isinstance(entry, Kept):
-                wanted.append(entry.id)
-            else:
-                ready.append(entry)
-        loaded = load(self.rollup, wanted)
-        return sorted(ready + loaded, key=lambda block: block.last) if len(loaded) == len(wanted) else None
+            if (start, end) == (entry.first, entry.last + 1):
+                whole.append(entry)
+            elif start < end:
+                cut.append((entry, start, end))
+        return whole, cut
+
+    def ready(self, entries):
+        """
+        The blocks themselves, the kept ones loaded.
+
+        None if somebody replaced one meanwhile, which can happen only within a transaction of the caller's.
+        """
+        ids = [entry.id for entry in entries if isinstance(entry, Kept)]
+        loaded = self.load(ids)
+        if len(loaded) != len(ids):
+            return None
+        return loaded + [entry for entry in entries if not isinstance(entry, Kept)]
 
     def keep(self):
         """
@@ -108,14 +114,14 @@ class PerformanceReading:
         """
         if not self.is_worth_keeping or connection.in_atomic_block:
             return
-        replaced = [self.kept[position].id for position in self.stale if position < len(self.kept)]
+        replaced = self.replaced + [self.kept[position].id for position in self.stale if position < len(self.kept)]
         with suppress(DatabaseError), impatient(), transaction.atomic():
             rollups = Rollup.objects.filter(pk=self.rollup.pk, version=self.version)
             if not rollups.select_for_update(nowait=True):
                 return
             rollups.update(version=self.version + 1)
-            PerformanceBlock.objects.filter(pk__in=replaced).delete()
-            PerformanceBlock.objects.bulk_create(self._row(block) for block in self.fresh)
+            self.model.objects.filter(pk__in=replaced).delete()
+            self.model.objects.bulk_create(self.rows())
             for some in chunks([touch[0] for touch in self.touches]):
                 Touch.objects.filter(pk__in=some).delete()
 
@@ -135,7 +141,7 @@ class PerformanceReading:
     def _stale(self):
         """The positions to make anew: those that no longer hold, and the last block where more fits in."""
         end = len(self.kept)
-        has_room = end in self.moved and end and self.kept[-1].trades < blocks.BLOCK
+        has_room = end in self.moved and end and self.kept[-1].size < self.arithmetic.BLOCK
         return self.moved | {end - 1} if has_room else self.moved
 
     def _moved_instants(self):
@@ -143,7 +149,7 @@ class PerformanceReading:
         ids = set()
         for _, low, high, first_trade, last_trade in self.touches:
             if low is not None:
-                yield blocks.microseconds(low), blocks.microseconds(high)
+                yield microseconds(low), microseconds(high)
             elif last_trade - first_trade < MANY_IDS:
                 ids.update(range(first_trade, last_trade + 1))
             else:
@@ -152,25 +158,31 @@ class PerformanceReading:
         for some in chunks(sorted(ids)):
             trades = Trade.objects.closed().filter(**self.scope, pk__in=some)
             for closed_at in trades.values_list("closed_at", flat=True):
-                yield blocks.microseconds(closed_at), blocks.microseconds(closed_at)
+                yield microseconds(closed_at), microseconds(closed_at)
 
     def _make_anew(self, positions):
         (start, _), (_, end) = self.stretch(positions[0]), self.stretch(positions[-1])
-        made = self._read(start, end, blocks.cut if end else blocks.cut_tail)
+        made = self.read(start, end, self.arithmetic.cut if end else self.arithmetic.cut_tail)
         self.entries += made
         self.fresh += made
         is_at_the_end = positions[-1] == len(self.kept) and len(positions) <= 2
-        self.is_worth_keeping |= not is_at_the_end or any(block.trades >= blocks.BLOCK for block in made)
+        self.is_worth_keeping |= not is_at_the_end or any(block.size >= self.arithmetic.BLOCK for block in made)
 
-    def _read(self, start, end, cut):
-        made = cut(columns.closed_trades(self.scope, start, end))
-        columns.add_costs(made, self.scope, start, end)
-        return made
+    def _kept(self, **lookups):
+        rows = self.model.objects.filter(rollup=self.rollup, **lookups).order_by("last")
+        return [Kept(*row) for row in rows.values_list(*Kept._fields)]
 
-    def _row(self, block):
-        figures, steps = block.packed()
-        values = {"first": block.first, "last": block.last, "trades": block.trades}
-        return PerformanceBlock(rollup=self.rollup, figures=figures, steps=steps, **values)
+    def read(self, start, end, cut):
+        """Blocks of the raw rows from `start` until before `end`."""
+        raise NotImplementedError
+
+    def load(self, ids):
+        """The kept blocks of these ids, as far as they are still there."""
+        raise NotImplementedError
+
+    def rows(self):
+        """What was made anew, as it is kept."""
+        raise NotImplementedError
 
 
 def abandoned():
@@ -193,13 +205,6 @@ def _of_same_scope(model):
 
 def chunks(ids):
     return (ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK))
-
-
-def load(rollup, ids):
-    if not ids:
-        return []
-    rows = PerformanceBlock.objects.filter(rollup=rollup, pk__in=ids).order_by("last").values_list("figures", "steps")
-    return [blocks.Block.unpacked(*row) for row in columns.packed(rows)]
 
 
 @contextmanager
@@ -238,16 +243,21 @@ def impatient():
             cursor.execute(f"PRAGMA busy_timeout = {patience}")
 
 
-def _find_or_begin(kind, scope, rows, many):
+def _find_or_begin(kind, scope, is_enough):
     """
     The scope's rollup. One that is begun is committed before anything is read for it, and without blocks.
 
-    None: there are not so many rows; or it cannot be begun now, as within a transaction of the caller's.
+    None: there are not enough rows; or it cannot be begun now, as within a transaction of the caller's.
     """
     ((name, pk),) = scope.items()
     key = {"kind": kind, "scope": name, "scope_id": pk}
     rollup = Rollup.objects.filter(**key).first()
-    if rollup or connection.in_atomic_block or rows.filter(**scope).order_by()[:many].count() < many:
+    if rollup or connection.in_atomic_block or not is_enough():
         return rollup
     with suppress(DatabaseError), impatient():
         return Rollup.objects.get_or_create(**key)[0]
+
+
+def has(rows, many):
+    """Are there so many? It counts no further."""
+    return rows.order_by()[:many].count() == many

@@ -13,7 +13,7 @@ MAX_BUCKETS = 5000
 
 
 class FiguresViewSet(PlatformView, ViewSet):
-    """One report on one scope. Nothing is cached: what is committed is in the next answer."""
+    """One report on one scope. What is committed is in the next answer."""
 
     bucket = "analytics"
     parameters = {"list": FiguresForm.base_fields}

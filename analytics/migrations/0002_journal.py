@@ -8,16 +8,7 @@ TRADES, ORDERS = "trading_trade", "trading_order"
 OWNERS = ("user_id", "strategy_id", "deployment_id")
 TRADE_FACTS = ("taken_at", "result", "fees")
 ORDER_PRICES = ("side", "expected_price", "filled_price", "filled_quantity")
-ORDER_FACTS = (
-    *ORDER_PRICES,
-    "symbol",
-    "arrival_price",
-    "signal_at",
-    "sent_at",
-    "acknowledged_at",
-    "filled_at",
-    "trade_id",
-)
+ORDER_STAMPS = ("signal_at", "sent_at", "acknowledged_at", "filled_at")
 INSTANTS, IDS = ("low", "high"), ("first_trade", "last_trade")
 
 
@@ -68,7 +59,7 @@ def trades_noted(table, facts=()):
 
 
 def orders_noted(table, facts=(), prices=()):
-    by_instant = noted("orders", INSTANTS, rows(table, "placed_at", facts))
+    by_instant = noted("latency", INSTANTS, rows(table, "placed_at", facts))
     return by_instant + noted("performance", IDS, rows_of_trades(table, prices))
 
 
@@ -83,6 +74,7 @@ def postgresql_triggers(table, inserted, deleted, updated):
         ELSIF TG_OP = 'UPDATE' THEN {updated}
         ELSE
             DELETE FROM analytics_performanceblock;
+            DELETE FROM analytics_latencyblock;
             UPDATE analytics_rollup SET version = version + 1;
         END IF;
         RETURN NULL;
@@ -110,7 +102,7 @@ POSTGRESQL = [
         ORDERS,
         orders_noted("new_rows"),
         orders_noted("old_rows"),
-        orders_noted("old_rows", ORDER_FACTS, ORDER_PRICES) + orders_noted("new_rows", ("id",), ("id",)),
+        orders_noted("old_rows", ORDER_STAMPS, ORDER_PRICES) + orders_noted("new_rows", ("id",), ("id",)),
     ),
 ]
 POSTGRESQL_REVERSE = [
@@ -149,7 +141,7 @@ def trade_noted(row):
 
 
 def order_noted(row):
-    return noted_one("orders", INSTANTS, one(row, "placed_at")) + noted_one("performance", IDS, one_of_trade(row))
+    return noted_one("latency", INSTANTS, one(row, "placed_at")) + noted_one("performance", IDS, one_of_trade(row))
 
 
 def sqlite_triggers(table, places, facts, noted, replaced):
@@ -185,10 +177,10 @@ SQLITE = [
     *sqlite_triggers(
         ORDERS,
         ("placed_at", "trade_id"),
-        ORDER_FACTS,
+        (*ORDER_STAMPS, *ORDER_PRICES),
         order_noted,
         lambda found: (
-            noted_one("orders", INSTANTS, f"{one('x', 'placed_at')} {found}")
+            noted_one("latency", INSTANTS, f"{one('x', 'placed_at')} {found}")
             + noted_one("performance", IDS, f"{one_of_trade('x')} {found}")
         ),
     ),

@@ -56,7 +56,7 @@ def test_verify_names_each_difference_and_rebuilding_mends_it(scope):
         f"performance of deployment {scope['deployment']}, from 2026-03-02T16:00:00Z to 2026-03-02T23"
     )
     assert {"pnl", "best", "equity_curve", "series"} <= set(first.split(": ")[1].split(", "))
-    assert second.endswith(", behind the last block: trades")
+    assert second.endswith(", behind the last block: size")
     assert run("rebuild_rollups") == {"rollups": 2, "blocks": 16}
     assert run("rebuild_rollups", "--verify")["differences"] == []
     assert_equal(scope)

@@ -1,18 +1,24 @@
 """Figures folded from kept blocks always equal those of the raw rows, whatever happened to these and by whose hand."""
 
+import json
 import os
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from io import StringIO
 from random import Random
 
 import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
 from django.db import connection, transaction
 from django.db.models import F
 
-from analytics import blocks, queries, reports, rollups
-from analytics.models import PerformanceBlock, Rollup, Touch
+from analytics import blocks, latency_blocks, queries, readings, reports, rollups
+from analytics.models import LatencyBlock, PerformanceBlock, Rollup, Touch
 from analytics.queries import Span
 from support_platform.audit import Actor
+from support_platform.tests.commands import run
 from trading import operations
 from trading.models import Order, Trade
 from trading.tests.factories import DeploymentFactory, OrderFactory, StrategyFactory, TradeFactory
@@ -28,9 +34,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    """Blocks of a few trades, for scopes of a few."""
+    """Blocks of a few rows, for scopes of a few."""
     monkeypatch.setattr(blocks, "BLOCK", 8)
-    monkeypatch.setattr(rollups, "MANY_TRADES", 20)
+    monkeypatch.setattr(latency_blocks, "BLOCK", 8)
+    monkeypatch.setattr(readings, "GROUP", 3)
+    monkeypatch.setattr(readings, "MANY_ORDERS", 20)
+    monkeypatch.setattr(readings, "MANY_TRADES", 20)
     monkeypatch.setattr(rollups, "WAITING", 3)
 
 
@@ -75,8 +84,8 @@ def report(scope, span=EVER, interval="day"):
 
 def raw(scope, span=EVER, interval="day"):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rollups.PerformanceReading, "blocks", lambda self, span: None)
-        patch.setattr(rollups.PerformanceReading, "keep", lambda self: None)
+        patch.setattr(readings.PerformanceReading, "blocks", lambda self, span: None)
+        patch.setattr(readings.PerformanceReading, "keep", lambda self: None)
         found = reports.performance_report(scope, span, interval, 5)
         return found | {"equity_curve": queries.json_ready(found["equity_curve"])}
 
@@ -84,6 +93,28 @@ def raw(scope, span=EVER, interval="day"):
 def assert_equal(scope, *spans):
     for span in spans or [Span()]:
         assert report(scope, span) == raw(scope, span)
+
+
+def assert_latency(scope, *spans):
+    """As assert_equal, for latency: exact but for the percentiles of many, which are within one per cent."""
+    for span in spans or [Span()]:
+        found = reports.latency_report(scope, span, None, 5)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(readings, "latency_of", lambda scope, span: nullcontext())
+            expected = reports.latency_report(scope, span, None, 5)
+        is_exact = found.pop("method") == expected.pop("method")
+        assert is_exact == (found["count"] - without_instant(scope, span) < readings.MANY_ORDERS)
+        for stage, figures in found["stages"].items():
+            # Between a gap below zero and one above, one per cent is of these, not of what lies between.
+            near = {"rel": 0, "abs": 0} if is_exact else {"rel": 0.01, "abs": 1 if figures["clock_skew"] else 0}
+            for name in ("p50", "p90", "p95", "p99"):
+                gap, true = figures.pop(name), expected["stages"][stage].pop(name)
+                assert gap == (None if true is None else pytest.approx(true, **near))
+        assert found == expected
+
+
+def without_instant(scope, span):
+    return 0 if span.is_limited else queries.orders_without_instant(scope)
 
 
 def kept(scope="deployment"):
@@ -103,7 +134,7 @@ def test_a_large_scope_is_kept_in_blocks_and_a_small_one_is_not(viewer, deployme
 
     assert answers[0] | {"as_of": 0} == answers[1] | {"as_of": 0}
     assert (answers[0]["trades"], answers[0]["pnl"], len(answers[0]["series"])) == (60, "20", 3)
-    assert list(PerformanceBlock.objects.values_list("trades", flat=True).order_by("last")) == [8] * 7 + [4]
+    assert list(PerformanceBlock.objects.values_list("size", flat=True).order_by("last")) == [8] * 7 + [4]
     assert viewer.get(PATH, deployment=small.deployment_id).json()["trades"] == 1
     assert Rollup.objects.count() == 1
 
@@ -290,6 +321,69 @@ def test_a_rewrite_that_changes_nothing_leaves_no_note(deployment):
     assert not Touch.objects.exists()
 
 
+def send(deployment, hours, **stamps):
+    at = START + timedelta(hours=hours)
+    times = {"sent_at": at, "acknowledged_at": at + timedelta(milliseconds=hours + 1)}
+    return OrderFactory(user=deployment.user, deployment=deployment, strategy=deployment.strategy, **times | stamps)
+
+
+def test_many_orders_are_kept_in_blocks_and_few_have_exact_percentiles(viewer, deployment):
+    orders = [send(deployment, hours) for hours in range(60)]
+
+    answer = viewer.get("analytics/latency/", deployment=deployment.pk).json()
+
+    figures = answer["stages"]["acknowledgement"]
+    assert (answer["count"], answer["method"]) == (60, "log-bucket, <= 1 %")
+    assert (figures["min"], figures["mean"], figures["max"]) == (1, 30.5, 60)
+    assert figures["p50"] == pytest.approx(30.5, rel=0.01)
+    assert [row["order"] for row in answer["records"][:2]] == [orders[-1].pk, orders[-2].pk]
+    assert list(LatencyBlock.objects.values_list("level", "size").order_by("level", "last")) == [
+        *[(0, 8)] * 7,
+        (0, 4),
+        *[(1, 24)] * 2,
+    ]
+    since = {"since": "2026-03-04T00:00:00Z"}
+    answer = viewer.get("analytics/latency/", deployment=deployment.pk, **since).json()
+    assert (answer["count"], answer["method"], answer["stages"]["acknowledgement"]["p50"]) == (12, "linear", 54.5)
+
+
+def test_orders_that_change_anyhow_are_in_the_next_answer(deployment):
+    scope = {"deployment": deployment.pk}
+    orders = [send(deployment, hours) for hours in range(90)]
+    assert_latency(scope)
+    spans = [Span(since=START + timedelta(hours=h), until=START + timedelta(hours=h + 40)) for h in (-9, 0, 7, 33, 60)]
+
+    for change in (
+        lambda: send(deployment, 200),
+        lambda: send(deployment, -3, acknowledged_at=None),
+        lambda: send(deployment, 30.5),
+        lambda: send(deployment, 50, sent_at=None, acknowledged_at=None),
+        lambda: sql("UPDATE trading_order SET acknowledged_at = sent_at WHERE id = %s", orders[40].pk),
+        lambda: sql("UPDATE trading_order SET sent_at = NULL WHERE id = %s", orders[41].pk),
+        lambda: sql("DELETE FROM trading_order WHERE id = %s", orders[7].pk),
+        lambda: Order.objects.filter(pk__in=[order.pk for order in orders[10:40]]).update(deployment=None),
+    ):
+        change()
+        assert_latency(scope, Span(), *spans)
+    assert not Touch.objects.filter(kind="latency", scope="deployment", low__lt=orders[80].sent_at).exists()
+
+
+def test_verify_finds_a_latency_block_that_differs(deployment):
+    orders = [send(deployment, hours) for hours in range(90)]
+    assert_latency({"deployment": deployment.pk})
+    sql("UPDATE trading_order SET acknowledged_at = sent_at WHERE id = %s", orders[40].pk)
+    Touch.objects.all().delete()
+
+    outcome = StringIO()
+    with pytest.raises(CommandError, match="^1 block differs"):
+        call_command("rebuild_rollups", "--verify", "--json", stdout=outcome)
+
+    [difference] = json.loads(outcome.getvalue())["differences"]
+    assert (difference["kind"], difference["figures"]) == ("latency", ["acknowledgement"])
+    assert run("rebuild_rollups") == {"rollups": 1, "blocks": 12 + 3}
+    assert run("rebuild_rollups", "--verify")["differences"] == []
+
+
 class History:
     """Random changes of trades and orders, by the platform and by direct SQL, from one seed."""
 
@@ -306,7 +400,7 @@ class History:
             self.delete: 3,
             self.rewrite: 3,
             self.move: 1,
-            self.add_orders: 4,
+            self.add_orders: 6,
             self.change_orders: 3,
             self.delete_orders: 1,
         }
@@ -393,14 +487,24 @@ class History:
                     external_id=f"order {self.names}",
                     symbol="EUR/USD",
                     side=self.random.choice(["buy", "sell"]),
-                    sent_at=self.instant(),
+                    **self.stamps(),
                     **dict(zip(("expected_price", "filled_price", "filled_quantity"), prices, strict=True)),
                 )
             )
         Order.objects.bulk_create(made)
 
+    def stamps(self):
+        """Sometimes one is missing, or all are; gaps of very different size, some of them negative."""
+        at, found = self.instant(), {}
+        for name in ("signal_at", "sent_at", "acknowledged_at", "filled_at"):
+            at += timedelta(microseconds=int(self.random.lognormvariate(8, 3)) - self.random.choice([0, 0, 0, 900]))
+            found[name] = at if self.random.random() < 0.95 else None
+        return found if self.random.random() < 0.97 else dict.fromkeys(found)
+
     def change_orders(self):
-        change = self.random.choice([{"filled_price": abs(self.amount())}, {"trade": None}, {"side": "sell"}])
+        changes = [{"filled_price": abs(self.amount())}, {"trade": None}, {"side": "sell"}, self.stamps()]
+        changes += [{"filled_at": self.instant()}, {"signal_at": None}]
+        change = self.random.choice(changes)
         Order.objects.filter(pk__in=self.some(Order, 3)).update(**change)
         if self.random.random() < 0.3 and (trades := self.some(Trade, 1)):
             Order.objects.filter(pk__in=self.some(Order, 1)).update(trade=trades[0])
@@ -426,6 +530,14 @@ def test_a_random_history_leaves_no_difference(deployment):
         if step % 5 == 0 or STEPS < 1000 and step % 2:
             scope = history.random.choice(scopes)
             edges = sorted([history.instant(), history.instant()])
-            assert_equal(scope, history.random.choice([Span(), Span(*edges), Span(since=edges[0])]))
+            span = history.random.choice([Span(), Span(*edges), Span(since=edges[0])])
+            assert_equal(scope, span)
+            assert_latency(scope, span)
 
     assert_equal({"user": deployment.user_id})
+    assert_latency({"user": deployment.user_id})
+    assert Rollup.objects.filter(kind=Rollup.Kind.LATENCY).count() > 1
+    assert LatencyBlock.objects.filter(level=1).exists()
+    outcome = run("rebuild_rollups", "--verify")
+    assert outcome["differences"] == []
+    assert outcome["compared"] > 10

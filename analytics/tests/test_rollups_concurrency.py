@@ -6,7 +6,7 @@ from threading import Event, Thread
 import pytest
 from django.db import OperationalError, connection, connections, transaction
 
-from analytics import blocks, rollups
+from analytics import blocks, readings, rollups
 from analytics.models import PerformanceBlock, Rollup, Touch
 from analytics.queries import Span
 from support_platform.tests.commands import run
@@ -81,7 +81,7 @@ def test_only_notes_that_were_read_are_taken_away(deployment, scope):
     report(scope)
     Trade.objects.filter(pk=trades[20].pk).update(result=Decimal(7))
     with rollups.snapshot():
-        reading = rollups.PerformanceReading(Rollup.objects.get(), scope).refresh()
+        reading = readings.PerformanceReading(Rollup.objects.get(), scope).refresh()
     Trade.objects.filter(pk=trades[21].pk).update(result=Decimal(70))
 
     reading.keep()
@@ -96,7 +96,7 @@ def test_of_two_builders_the_first_one_wins(deployment, scope):
     report(scope)
     Trade.objects.filter(pk=trades[20].pk).update(result=Decimal(7))
     with rollups.snapshot():
-        slow = rollups.PerformanceReading(Rollup.objects.get(), scope).refresh()
+        slow = readings.PerformanceReading(Rollup.objects.get(), scope).refresh()
     Trade.objects.filter(pk=trades[21].pk).update(result=Decimal(70))
     report(scope)
     kept = set(PerformanceBlock.objects.values_list("id", flat=True))
@@ -151,7 +151,7 @@ def test_the_answer_comes_while_the_database_takes_no_writes(deployment, scope, 
 def test_all_that_an_answer_tells_is_of_one_moment(deployment, scope, monkeypatch):
     fill(deployment)
     report(scope)
-    read = rollups.PerformanceReading.blocks
+    read = readings.PerformanceReading.blocks
 
     def write_in_between(self, span):
         found = read(self, span)
@@ -160,7 +160,7 @@ def test_all_that_an_answer_tells_is_of_one_moment(deployment, scope, monkeypatc
         thread.join()
         return found
 
-    monkeypatch.setattr(rollups.PerformanceReading, "blocks", write_in_between)
+    monkeypatch.setattr(readings.PerformanceReading, "blocks", write_in_between)
     answer = report(scope)
 
     assert answer["trades"] == 60

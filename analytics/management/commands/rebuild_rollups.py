@@ -1,6 +1,7 @@
 from analytics import rollup_check
 from analytics.blocks import instant
-from analytics.models import PerformanceBlock, Rollup
+from analytics.models import Rollup
+from analytics.readings import KINDS
 from support_platform.commands import SupportCommand, Unsuccessful
 from support_platform.instants import format_instant
 
@@ -34,9 +35,9 @@ class Command(SupportCommand):
 
     def verify(self, rollups, outcome):
         outcome |= {"compared": 0, "differences": []}
-        with self.progress("Verifying", PerformanceBlock.objects.count() + len(rollups)) as advance:
+        outcome["blocks"] = sum(kind.model.objects.count() for kind in KINDS.values())
+        with self.progress("Verifying", outcome["blocks"] + len(rollups)) as advance:
             for rollup in rollups:
-                outcome["blocks"] += PerformanceBlock.objects.filter(rollup=rollup).count()
                 for difference in rollup_check.compare(rollup):
                     outcome["compared"] += 1
                     advance(outcome["compared"])

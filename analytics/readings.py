@@ -1,0 +1,155 @@
+"""The two kinds of rollups: what their blocks are made of, and which of them fold to the answer for a span."""
+
+from bisect import bisect_left, bisect_right
+from contextlib import contextmanager
+
+from trading.models import Order, Trade
+
+from . import blocks, columns, latency_blocks, rollups
+from .models import LatencyBlock, PerformanceBlock, Rollup
+
+# From how many rows on blocks pay; and fewer orders than this have exact percentiles.
+MANY_TRADES = 4096
+MANY_ORDERS = 50_000
+# How many blocks of latency make one of level 1.
+GROUP = 32
+
+
+def performance_of(scope):
+    """As rollups.reading_of."""
+    return rollups.reading_of(
+        PerformanceReading, scope, lambda: rollups.has(Trade.objects.closed().filter(**scope), MANY_TRADES)
+    )
+
+
+@contextmanager
+def latency_of(scope, span):
+    """As rollups.reading_of; None also where the span holds few orders."""
+    orders = Order.objects.filter(**scope, placed_at__isnull=False)
+    if span.is_limited and not rollups.has(orders.filter(**span.lookups("placed_at")), MANY_ORDERS):
+        yield None
+        return
+    with rollups.reading_of(LatencyReading, scope, lambda: rollups.has(orders, MANY_ORDERS)) as reading:
+        yield reading
+
+
+class PerformanceReading(rollups.Reading):
+    name, model, arithmetic = Rollup.Kind.PERFORMANCE, PerformanceBlock, blocks
+
+    def blocks(self, span):
+        """The blocks of the trades that closed in this span, oldest first; None as `ready` says."""
+        whole, cut = self.within(span, self.entries)
+        found = self.ready(whole)
+        if found is None:
+            return None
+        for _, start, end in cut:
+            found += self.read(start, end, blocks.cut)
+        return sorted(found, key=lambda block: block.last)
+
+    def read(self, start, end, cut):
+        made = cut(columns.closed_trades(self.scope, start, end))
+        columns.add_costs(made, self.scope, start, end)
+        return made
+
+    def load(self, ids):
+        rows = (
+            self.model.objects.filter(rollup=self.rollup, pk__in=ids).order_by("last").values_list("figures", "steps")
+        )
+        return [blocks.Block.unpacked(*row) for row in columns.packed(rows)] if ids else []
+
+    def rows(self):
+        return [self._row(block) for block in self.fresh]
+
+    def _row(self, block):
+        figures, steps = block.packed()
+        values = {"first": block.first, "last": block.last, "size": block.size}
+        return self.model(rollup=self.rollup, figures=figures, steps=steps, **values)
+
+
+class LatencyReading(rollups.Reading):
+    """`groups` are blocks of level 1, each with the positions of its entries, from and until before."""
+
+    name, model, arithmetic = Rollup.Kind.LATENCY, LatencyBlock, latency_blocks
+
+    def refresh(self):
+        super().refresh()
+        self.groups, self.fresh_groups, self.is_torn = [], [], False
+        kept, moved = self._kept_groups(self.stale)
+        ends, start = [entry.last for entry in self.entries], 0
+        for position, group in enumerate(kept):
+            end = bisect_right(ends, group.last)
+            if position in moved:
+                self.replaced.append(group.id)
+                self._group(start, end)
+            else:
+                self.groups.append((group, start, end))
+            start = end
+        # The last block, where orders are added, stays single.
+        while len(ends) - start > GROUP:
+            self._group(start, start + GROUP)
+            start += GROUP
+        self.single = self.entries[start:]
+        return self
+
+    def blocks(self, span):
+        """The blocks of the orders placed in this span, oldest first; None if these are few, or as `ready` says."""
+        whole, cut = self.within(span, self.single)
+        for group, start, end in self.groups:
+            inside, edges = self.within(span, [group])
+            if edges:
+                inside, edges = self.within(span, self.entries[start:end])
+            whole += inside
+            cut += edges
+        found = None if self.is_torn else self.ready(whole)
+        if found is None:
+            return None
+        for _, start, end in cut:
+            found += self.read(start, end, latency_blocks.cut)
+        if sum(block.size for block in found) < MANY_ORDERS:
+            return None
+        return sorted(found, key=lambda block: block.last)
+
+    def read(self, start, end, cut):
+        return cut(columns.order_stamps(self.scope, start, end))
+
+    def load(self, ids):
+        rows = self.model.objects.filter(rollup=self.rollup, pk__in=ids).order_by("last")
+        rows = rows.values_list("first", "last", "size", "figures")
+        return [latency_blocks.Block.unpacked(*row) for row in rows] if ids else []
+
+    def rows(self):
+        levels = (self.fresh, self.fresh_groups)
+        return [self._row(block, level) for level, made in enumerate(levels) for block in made]
+
+    def _row(self, block, level):
+        values = {"first": block.first, "last": block.last, "size": block.size, "figures": block.packed()}
+        return self.model(rollup=self.rollup, level=level, **values)
+
+    def kept_groups(self):
+        """The kept groups that hold, each with the ids of its members."""
+        groups, moved = self._kept_groups(self.moved)
+        lasts = [-rollups.FOREVER, *(group.last for group in groups)]
+        for position, group in enumerate(groups):
+            if position not in moved:
+                yield group, [kept.id for kept in self.kept if lasts[position] < kept.last <= group.last]
+
+    def _kept(self):
+        return super()._kept(level=0)
+
+    def _kept_groups(self, stale):
+        """The kept groups, and the positions of those that hold one of these blocks."""
+        groups = super()._kept(level=1)
+        lasts = [group.last for group in groups]
+        return groups, {bisect_left(lasts, self.kept[position].last) for position in stale if position < len(self.kept)}
+
+    def _group(self, start, end):
+        """Make one group of the entries in these positions."""
+        members = self.ready(self.entries[start:end])
+        self.is_torn |= members is None
+        if members:
+            group = latency_blocks.fold(sorted(members, key=lambda block: block.last))
+            self.groups.append((group, start, end))
+            self.fresh_groups.append(group)
+
+
+KINDS = {kind.name: kind for kind in (PerformanceReading, LatencyReading)}
