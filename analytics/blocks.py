@@ -18,6 +18,7 @@ from itertools import accumulate, pairwise
 from operator import add, sub
 from typing import NamedTuple
 
+from . import stretches
 from .metrics import EXACT, MICROSECOND
 from .performance import Totals, answer, interval_row, kept_points, no_fall, percent_of_peak, sharpe_ratio
 
@@ -117,19 +118,12 @@ _PLAIN = [name for name in Block.__slots__ if name not in ("days", "instants", "
 
 def cut(columns: Columns) -> list[Block]:
     """The trades in blocks of about the one size."""
-    closed, pieces = columns.closed, round(len(columns.closed) / BLOCK) or 1
-    ends = {bisect_right(closed, closed[len(closed) * piece // pieces - 1]) for piece in range(1, pieces + 1) if closed}
-    return [block(columns.part(start, end)) for start, end in pairwise([0, *sorted(ends)])]
+    return [block(columns.part(*stretch)) for stretch in stretches.even(columns.closed, BLOCK)]
 
 
 def cut_tail(columns: Columns) -> list[Block]:
     """Blocks of full size from the oldest trade on, and one of what is left."""
-    closed, start, made = columns.closed, 0, []
-    while start < len(closed):
-        end = bisect_right(closed, closed[min(start + BLOCK, len(closed)) - 1])
-        made.append(block(columns.part(start, end)))
-        start = end
-    return made
+    return [block(columns.part(*stretch)) for stretch in stretches.full(columns.closed, BLOCK)]
 
 
 def block(columns: Columns) -> Block:

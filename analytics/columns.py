@@ -14,16 +14,17 @@ from django.db.models import F
 
 from trading.models import Order, Trade
 
-from . import latency_blocks, slippage
+from . import latency_blocks, slippage, slippage_blocks
 from .blocks import COST, Columns, instant, microseconds, units
 
+_NOTHING = "x"
 # PostgreSQL counts microseconds from the year 2000.
 _FROM_2000 = 946_684_800_000_000
 
 
 def closed_trades(scope, start, end):
     """The trades that closed from `start` until before `end`, microseconds or None, in the order of their closing."""
-    rows = Trade.objects.closed().filter(**scope, **_within("closed_at", start, end)).order_by("closed_at")
+    rows = Trade.objects.closed().filter(**scope, **within("closed_at", start, end)).order_by("closed_at")
     rows = rows.values_list("closed_at", "taken_at", "result", "fees")
     if connection.vendor != "postgresql":
         columns = list(zip(*rows, strict=True)) or [()] * 4
@@ -36,7 +37,7 @@ def closed_trades(scope, start, end):
 
 def order_stamps(scope, start, end):
     """The stamps of the orders placed from `start` until before `end`, microseconds or None, as they were placed."""
-    rows = Order.objects.filter(**scope, placed_at__isnull=False, **_within("placed_at", start, end))
+    rows = Order.objects.filter(**scope, placed_at__isnull=False, **within("placed_at", start, end))
     rows = rows.order_by("placed_at").values_list(*latency_blocks.Columns._fields)
     if connection.vendor != "postgresql":
         columns = list(zip(*rows, strict=True)) or [()] * 5
@@ -48,6 +49,32 @@ def order_stamps(scope, start, end):
 
 def _known(instant):
     return latency_blocks.UNKNOWN if instant is None else microseconds(instant)
+
+
+def order_prices(scope, start, end):
+    """What slippage is made of, of the orders placed from `start` until before `end`, as they were placed."""
+    placed = within("placed_at", start, end)
+    return _order_prices(Order.objects.filter(**scope, placed_at__isnull=False, **placed).order_by("placed_at"))
+
+
+def order_prices_without_instant(scope):
+    return _order_prices(Order.objects.filter(**scope, placed_at__isnull=True).order_by("id"))
+
+
+def _order_prices(orders):
+    rows = orders.values_list("placed_at", "id", *slippage_blocks.Columns._fields[2:8], "filled_at")
+    if connection.vendor != "postgresql":
+        placed, ids, symbols, sides, *prices, filled = list(zip(*rows, strict=True)) or [()] * 9
+        placed = [at and microseconds(at) for at in placed]
+        prices = [[None if price is None else units(price) for price in column] for column in prices]
+        filled = [at is not None for at in filled]
+    else:
+        lists = [f"COALESCE(array_agg({column}), '{{}}')" for column in ("col2", "col3", "col4", "col9 IS NOT NULL")]
+        amounts = (_amounts(f"COALESCE(col{number}::text, '{_NOTHING}')") for number in range(5, 9))
+        placed, ids, symbols, sides, filled, *prices = _columns(rows, 9, _instants("col1"), *lists, *amounts)
+        placed = [None if at == latency_blocks.UNKNOWN else at for at in _read_instants(placed)]
+        prices = [_read_some_amounts(column) for column in prices]
+    return slippage_blocks.Columns(placed, ids, symbols, sides, *prices, filled)
 
 
 def add_costs(blocks, scope, start, end):
@@ -70,7 +97,7 @@ def packed(rows):
 
 
 def _costs(scope, start, end):
-    lookups = {**scope, **_within("closed_at", start, end), "closed_at__isnull": False}
+    lookups = {**scope, **within("closed_at", start, end), "closed_at__isnull": False}
     orders = Order.objects.filter(**{f"trade__{lookup}": value for lookup, value in lookups.items()})
     orders = orders.filter(expected_price__isnull=False, filled_price__isnull=False, filled_quantity__isnull=False)
     orders = orders.order_by().annotate(closed_at=F("trade__closed_at"))
@@ -88,7 +115,7 @@ def _costs(scope, start, end):
 _CONVERSIONS = (microseconds, microseconds, units, units)
 
 
-def _within(column, start, end):
+def within(column, start, end):
     bounds = {f"{column}__gte": start, f"{column}__lt": end}
     return {lookup: instant(bound) for lookup, bound in bounds.items() if bound is not None}
 
@@ -113,7 +140,7 @@ def _amounts(column):
 
 
 def _read_instants(value):
-    return [number + _FROM_2000 for number in _numbers(value)]
+    return [number + _FROM_2000 if number != latency_blocks.UNKNOWN else number for number in _numbers(value)]
 
 
 def _numbers(value):
@@ -125,3 +152,7 @@ def _numbers(value):
 
 def _read_amounts(value):
     return list(map(int, value.split(","))) if value else []
+
+
+def _read_some_amounts(value):
+    return [None if text == _NOTHING else int(text) for text in value.split(",")] if value else []

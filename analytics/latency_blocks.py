@@ -1,26 +1,23 @@
 """
 Gaps between the stamps of orders by blocks of about a thousand, and how blocks fold to the figures of `latency`.
 
-Pure arithmetic in whole microseconds. Counts, missing, clock skew, the histogram, least, mean and most are exact. For
-the percentiles a block counts its gaps in buckets: up to 127 microseconds each gap has its own, and above each power of
-two is cut into 64, so that the middle of a bucket is less than 0.8 % from any gap in it. Negative gaps have their own.
+Pure arithmetic in whole microseconds. All is exact but the percentiles, for which a block counts its gaps in buckets.
 """
 
 import json
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import NamedTuple
 
+from . import buckets, stretches
 from .latency import BOUNDS, STAGES, stage_answer
 
 BLOCK = 1024
-METHOD = "log-bucket, <= 1 %"
 UNKNOWN = -(2**63)  # of an instant
 _STAMPS = ("signal_at", "sent_at", "acknowledged_at", "filled_at")
-_BITS = 7
 
 
 class Columns(NamedTuple):
@@ -58,36 +55,23 @@ class Gaps:
             most=gaps[-1],
             negative=bisect_right(gaps, -1),
             bounds=[after - before for before, after in pairwise([0, *reached, len(gaps)])],
-            buckets=Counter(map(bucket, gaps)),
+            buckets=Counter(map(buckets.bucket, gaps)),
         )
 
     def packed(self) -> list:
-        return [self.count, self.total, self.least, self.most, self.negative, self.bounds, *_columns(self.buckets)]
+        return [
+            self.count,
+            self.total,
+            self.least,
+            self.most,
+            self.negative,
+            self.bounds,
+            *buckets.packed(self.buckets),
+        ]
 
     @classmethod
     def unpacked(cls, packed: list) -> "Gaps":
-        *plain, buckets, counts = packed
-        return cls(*plain, dict(zip(buckets, counts, strict=True)))
-
-    def percentiles(self) -> Callable[[int], float | None]:
-        """As `metrics.percentile` of the gaps, each taken for the middle of its bucket; the ends are exact."""
-        ascending = sorted(self.buckets)
-        reached = list(accumulate(self.buckets[key] for key in ascending))
-        last = self.count - 1
-
-        def at(rank):
-            if rank in (0, last):
-                return self.most if rank else self.least
-            return min(max(middle(ascending[bisect_right(reached, rank)]), self.least), self.most)
-
-        def percentile(q):
-            if not self.count:
-                return None
-            index, rest = divmod(last * q, 100)
-            lower = at(index)
-            return lower + (at(index + 1) - lower) * rest / 100 if rest else lower
-
-        return percentile
+        return cls(*packed[:-2], buckets.unpacked(packed[-2:]))
 
 
 @dataclass(slots=True)
@@ -107,19 +91,12 @@ class Block:
 
 def cut(columns: Columns) -> list[Block]:
     """The orders in blocks of about the one size."""
-    placed, pieces = columns.placed_at, round(len(columns.placed_at) / BLOCK) or 1
-    ends = {bisect_right(placed, placed[len(placed) * piece // pieces - 1]) for piece in range(1, pieces + 1) if placed}
-    return [block(columns, start, end) for start, end in pairwise([0, *sorted(ends)])]
+    return [block(columns, *stretch) for stretch in stretches.even(columns.placed_at, BLOCK)]
 
 
 def cut_tail(columns: Columns) -> list[Block]:
     """Blocks of full size from the oldest order on, and one of what is left."""
-    placed, start, made = columns.placed_at, 0, []
-    while start < len(placed):
-        end = bisect_right(placed, placed[min(start + BLOCK, len(placed)) - 1])
-        made.append(block(columns, start, end))
-        start = end
-    return made
+    return [block(columns, *stretch) for stretch in stretches.full(columns.placed_at, BLOCK)]
 
 
 def block(columns: Columns, start: int, end: int) -> Block:
@@ -150,36 +127,15 @@ def summary(blocks: Iterable[Block], without_instant: int, is_limited: bool) -> 
         "count": count,
         "excluded": {"no_instant": without_instant} if is_limited and without_instant else {},
         "unit": "ms",
-        "method": METHOD,
+        "method": buckets.METHOD,
         "stages": {stage: _answer(gaps, count) for stage, gaps in zip(STAGES, folded.stages, strict=True)},
     }
-
-
-def bucket(gap: int) -> int:
-    """The number of its bucket; ascending with the gaps."""
-    size = abs(gap)
-    shift = max(size.bit_length() - _BITS, 0)
-    # Each shift but 0 has 64 buckets, and shift 0 the 128 of its own.
-    number = (shift << (_BITS - 1)) + (size >> shift)
-    return number if gap >= 0 else -number
-
-
-def middle(bucket: int) -> float:
-    number = abs(bucket)
-    shift = max((number >> (_BITS - 1)) - 1, 0)
-    least = (number - (shift << (_BITS - 1))) << shift
-    value = least + ((1 << shift) - 1) / 2
-    return value if bucket >= 0 else -value
 
 
 def _fold_gaps(parts: list[Gaps]) -> Gaps:
     parts = [part for part in parts if part.count]
     if not parts:
         return Gaps()
-    buckets = dict(parts[0].buckets)
-    for part in parts[1:]:
-        for key, count in part.buckets.items():
-            buckets[key] = buckets.get(key, 0) + count
     return Gaps(
         count=sum(part.count for part in parts),
         total=sum(part.total for part in parts),
@@ -187,14 +143,11 @@ def _fold_gaps(parts: list[Gaps]) -> Gaps:
         most=max(part.most for part in parts),
         negative=sum(part.negative for part in parts),
         bounds=[sum(counts) for counts in zip(*(part.bounds for part in parts), strict=True)],
-        buckets=buckets,
+        buckets=buckets.fold([part.buckets for part in parts]),
     )
 
 
 def _answer(gaps: Gaps, orders: int) -> dict:
     mean = gaps.total / gaps.count if gaps.count else None
-    return stage_answer(gaps.count, orders, gaps.negative, mean, gaps.percentiles(), gaps.bounds)
-
-
-def _columns(buckets: dict[int, int]) -> list[list[int]]:
-    return [list(buckets), list(buckets.values())]
+    percentile = buckets.percentiles(gaps.buckets, gaps.least, gaps.most)
+    return stage_answer(gaps.count, orders, gaps.negative, mean, percentile, gaps.bounds)

@@ -15,6 +15,7 @@ class Rollup(models.Model):
     class Kind(models.TextChoices):
         PERFORMANCE = "performance"
         LATENCY = "latency"
+        SLIPPAGE = "slippage"
 
     kind = models.CharField(max_length=11, choices=Kind)
     scope = models.CharField(max_length=10)  # user | strategy | deployment
@@ -35,7 +36,8 @@ class Rollup(models.Model):
 
 class BlockModel(models.Model):
     """
-    The rows that follow the block before, up to the instant `last`, as `blocks` or `latency_blocks` pack them.
+    The rows that follow the block before, up to the instant `last`, packed by `blocks`, `latency_blocks` or
+    `slippage_blocks`.
 
     Instants in microseconds since 1970.
     """
@@ -61,13 +63,22 @@ class PerformanceBlock(BlockModel):
         constraints = [models.UniqueConstraint(fields=["rollup", "last"], name="performance_block_once")]
 
 
-class LatencyBlock(BlockModel):
+class GroupedBlockModel(BlockModel):
     """Of level 1: some blocks of level 0 in one, so that a long span takes few rows."""
 
     level = models.PositiveSmallIntegerField()
 
     class Meta(BlockModel.Meta):
-        constraints = [models.UniqueConstraint(fields=["rollup", "level", "last"], name="latency_block_once")]
+        abstract = True
+        constraints = [models.UniqueConstraint(fields=["rollup", "level", "last"], name="%(class)s_once")]
+
+
+class LatencyBlock(GroupedBlockModel):
+    pass
+
+
+class SlippageBlock(GroupedBlockModel):
+    pass
 
 
 class Touch(models.Model):

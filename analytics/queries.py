@@ -54,12 +54,12 @@ def order_times(scope, span):
 
 def newest_orders(scope, span, limit):
     """The orders that `latency.records` would choose."""
-    rows = Order.objects.filter(**scope)
-    placed = rows.filter(**span.lookups("placed_at"), placed_at__isnull=False).order_by("-placed_at", "-id")
-    found = _order_times(placed[:limit])
-    if not span.is_limited and len(found) < limit:
-        found += _order_times(rows.filter(placed_at__isnull=True).order_by("-id")[: limit - len(found)])
-    return found
+    return [row for rows in _newest(scope, span, limit) for row in _order_times(rows)]
+
+
+def newest_prices(scope, span, limit):
+    """The orders that `slippage.records` would choose."""
+    return [row for rows in _newest(scope, span, limit) for row in _order_prices(rows)]
 
 
 def order_prices(scope, span):
@@ -121,6 +121,15 @@ def json_ready(figures):
     if isinstance(figures, Decimal):
         return format_decimal(figures)
     return format_instant(figures) if isinstance(figures, datetime) else figures
+
+
+def _newest(scope, span, limit):
+    """The newest orders, and if these are too few those without an instant."""
+    rows = Order.objects.filter(**scope)
+    placed = rows.filter(**span.lookups("placed_at"), placed_at__isnull=False)
+    yield placed.order_by("-placed_at", "-id")[:limit]
+    if not span.is_limited and (left := limit - placed[:limit].count()):
+        yield rows.filter(placed_at__isnull=True).order_by("-id")[:left]
 
 
 def _order_times(orders):

@@ -1,12 +1,12 @@
-"""The two kinds of rollups: what their blocks are made of, and which of them fold to the answer for a span."""
+"""The kinds of rollups: what their blocks are made of, and which of them fold to the answer for a span."""
 
 from bisect import bisect_left, bisect_right
 from contextlib import contextmanager
 
 from trading.models import Order, Trade
 
-from . import blocks, columns, latency_blocks, rollups
-from .models import LatencyBlock, PerformanceBlock, Rollup
+from . import blocks, columns, latency_blocks, rollups, slippage_blocks
+from .models import LatencyBlock, PerformanceBlock, Rollup, SlippageBlock
 
 # From how many rows on blocks pay; and fewer orders than this have exact percentiles.
 MANY_TRADES = 4096
@@ -22,19 +22,29 @@ def performance_of(scope):
     )
 
 
-@contextmanager
 def latency_of(scope, span):
     """As rollups.reading_of; None also where the span holds few orders."""
+    return _of_orders(LatencyReading, scope, span)
+
+
+def slippage_of(scope, span):
+    """As latency_of."""
+    return _of_orders(SlippageReading, scope, span)
+
+
+@contextmanager
+def _of_orders(kind, scope, span):
     orders = Order.objects.filter(**scope, placed_at__isnull=False)
     if span.is_limited and not rollups.has(orders.filter(**span.lookups("placed_at")), MANY_ORDERS):
         yield None
         return
-    with rollups.reading_of(LatencyReading, scope, lambda: rollups.has(orders, MANY_ORDERS)) as reading:
+    with rollups.reading_of(kind, scope, lambda: rollups.has(orders, MANY_ORDERS)) as reading:
         yield reading
 
 
 class PerformanceReading(rollups.Reading):
     name, model, arithmetic = Rollup.Kind.PERFORMANCE, PerformanceBlock, blocks
+    raw, at = Trade.objects.closed(), "closed_at"
 
     def blocks(self, span):
         """The blocks of the trades that closed in this span, oldest first; None as `ready` says."""
@@ -66,10 +76,10 @@ class PerformanceReading(rollups.Reading):
         return self.model(rollup=self.rollup, figures=figures, steps=steps, **values)
 
 
-class LatencyReading(rollups.Reading):
+class GroupedReading(rollups.Reading):
     """`groups` are blocks of level 1, each with the positions of its entries, from and until before."""
 
-    name, model, arithmetic = Rollup.Kind.LATENCY, LatencyBlock, latency_blocks
+    raw, at = Order.objects.filter(placed_at__isnull=False), "placed_at"
 
     def refresh(self):
         super().refresh()
@@ -104,18 +114,15 @@ class LatencyReading(rollups.Reading):
         if found is None:
             return None
         for _, start, end in cut:
-            found += self.read(start, end, latency_blocks.cut)
+            found += self.read(start, end, self.arithmetic.cut)
         if sum(block.size for block in found) < MANY_ORDERS:
             return None
         return sorted(found, key=lambda block: block.last)
 
-    def read(self, start, end, cut):
-        return cut(columns.order_stamps(self.scope, start, end))
-
     def load(self, ids):
         rows = self.model.objects.filter(rollup=self.rollup, pk__in=ids).order_by("last")
         rows = rows.values_list("first", "last", "size", "figures")
-        return [latency_blocks.Block.unpacked(*row) for row in rows] if ids else []
+        return [self.arithmetic.Block.unpacked(*row) for row in rows] if ids else []
 
     def rows(self):
         levels = (self.fresh, self.fresh_groups)
@@ -147,9 +154,30 @@ class LatencyReading(rollups.Reading):
         members = self.ready(self.entries[start:end])
         self.is_torn |= members is None
         if members:
-            group = latency_blocks.fold(sorted(members, key=lambda block: block.last))
+            group = self.arithmetic.fold(sorted(members, key=lambda block: block.last))
             self.groups.append((group, start, end))
             self.fresh_groups.append(group)
 
 
-KINDS = {kind.name: kind for kind in (PerformanceReading, LatencyReading)}
+class LatencyReading(GroupedReading):
+    name, model, arithmetic = Rollup.Kind.LATENCY, LatencyBlock, latency_blocks
+
+    def read(self, start, end, cut):
+        return cut(columns.order_stamps(self.scope, start, end))
+
+
+class SlippageReading(GroupedReading):
+    name, model, arithmetic = Rollup.Kind.SLIPPAGE, SlippageBlock, slippage_blocks
+
+    def blocks(self, span):
+        """As of any; without a span those of the orders without an instant come along, and belong to no time."""
+        found = super().blocks(span)
+        if found and not span.is_limited:
+            found += slippage_blocks.cut_unplaced(columns.order_prices_without_instant(self.scope))
+        return found
+
+    def read(self, start, end, cut):
+        return cut(columns.order_prices(self.scope, start, end))
+
+
+KINDS = {kind.name: kind for kind in (PerformanceReading, LatencyReading, SlippageReading)}

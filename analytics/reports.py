@@ -5,7 +5,7 @@ scopes are folded from blocks, read at the same moment as the rest.
 
 from contextlib import nullcontext
 
-from . import blocks, latency, latency_blocks, performance, queries, readings, slippage
+from . import blocks, latency, latency_blocks, performance, queries, readings, slippage, slippage_blocks
 
 
 def latency_report(scope, span, interval, limit):
@@ -29,13 +29,23 @@ def latency_report(scope, span, interval, limit):
 
 
 def slippage_report(scope, span, interval, limit):
-    orders = queries.order_prices(scope, span)
-    return {
-        **slippage.summary(orders, _left_out(scope, span)),
-        "series": slippage.series(orders, interval) if interval else [],
-        "records": slippage.records(orders, limit),
-        "definitions": slippage.DEFINITIONS,
-    }
+    """As latency_report."""
+    with nullcontext() if interval else readings.slippage_of(scope, span) as reading:
+        found = reading and reading.blocks(span)
+        if found is None:
+            orders = queries.order_prices(scope, span)
+            return {
+                **slippage.summary(orders, _left_out(scope, span)),
+                "series": slippage.series(orders, interval) if interval else [],
+                "records": slippage.records(orders, limit),
+                "definitions": slippage.DEFINITIONS,
+            }
+        return {
+            **slippage_blocks.summary(found, _left_out(scope, span)),
+            "series": [],
+            "records": slippage.records(queries.newest_prices(scope, span, limit), limit),
+            "definitions": slippage.DEFINITIONS,
+        }
 
 
 def performance_report(scope, span, interval, limit):

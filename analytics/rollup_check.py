@@ -4,8 +4,19 @@ from collections import Counter
 
 from django.db import transaction
 
-from . import blocks, latency, latency_blocks, performance, queries, readings, rollups
-from .metrics import MICROSECOND
+from . import (
+    blocks,
+    buckets,
+    latency,
+    latency_blocks,
+    performance,
+    queries,
+    readings,
+    rollups,
+    slippage,
+    slippage_blocks,
+)
+from .metrics import EXACT, MICROSECOND
 from .models import Rollup
 from .queries import Span
 
@@ -27,11 +38,10 @@ def compare(rollup):
                 yield (None, ["size"]) if expected["size"] else None
             else:
                 yield _difference(kept, expected, BLOCK_TELLS[rollup.kind](kept, *reading.load([kept.id])))
-        if rollup.kind == Rollup.Kind.LATENCY:
-            for group, members in reading.kept_groups():
-                expected = latency_blocks.fold(reading.load(members))
-                [found] = reading.load([group.id])
-                yield _difference(group, _latency_of_block(group, expected), _latency_of_block(group, found))
+        for group, members in reading.kept_groups():
+            tells = BLOCK_TELLS[rollup.kind]
+            expected = reading.arithmetic.fold(reading.load(members))
+            yield _difference(group, tells(group, expected), tells(group, *reading.load([group.id])))
 
 
 def rebuild(rollup):
@@ -83,7 +93,7 @@ def _latency_of_rows(scope, span):
     for stage, (before, after) in latency.STAGES.items():
         stamps = ((getattr(order, before), getattr(order, after)) for order in orders)
         gaps = [(end - start) // MICROSECOND for start, end in stamps if start and end]
-        stages[stage] = _exact(stages[stage]) | {"buckets": Counter(map(latency_blocks.bucket, gaps))}
+        stages[stage] = _exact(stages[stage]) | {"buckets": Counter(map(buckets.bucket, gaps))}
     return stages | _bounds([order.at for order in orders])
 
 
@@ -94,8 +104,24 @@ def _latency_of_block(kept, block):
     return stages | {"first": kept.first, "last": kept.last, "size": kept.size}
 
 
+def _slippage_of_rows(scope, span):
+    """As _latency_of_rows."""
+    orders = [order for order in queries.order_prices(scope, span) if order.at]
+    places = Counter()
+    for order in orders:
+        if (bps := slippage.bps_of(order)) is not None:
+            places[buckets.bucket(slippage_blocks.place(round(EXACT.scaleb(bps, 30))))] += 1
+    told = _exact(slippage.summary(orders)) | {"buckets": places} | _bounds([order.at for order in orders])
+    return queries.json_ready(told)
+
+
+def _slippage_of_block(kept, block):
+    told = _exact(slippage_blocks.summary([block])) | {"buckets": block.slips.buckets}
+    return queries.json_ready(told | {"first": kept.first, "last": kept.last, "size": kept.size})
+
+
 def _exact(figures):
-    return {name: value for name, value in figures.items() if not name.startswith("p")}
+    return {name: value for name, value in figures.items() if not name.startswith("p") and name != "method"}
 
 
 def _bounds(instants):
@@ -105,5 +131,13 @@ def _bounds(instants):
     return {"first": first, "last": last, "size": len(instants)}
 
 
-ROWS_TELL = {Rollup.Kind.PERFORMANCE: _performance_of_rows, Rollup.Kind.LATENCY: _latency_of_rows}
-BLOCK_TELLS = {Rollup.Kind.PERFORMANCE: _performance_of_block, Rollup.Kind.LATENCY: _latency_of_block}
+ROWS_TELL = {
+    Rollup.Kind.PERFORMANCE: _performance_of_rows,
+    Rollup.Kind.LATENCY: _latency_of_rows,
+    Rollup.Kind.SLIPPAGE: _slippage_of_rows,
+}
+BLOCK_TELLS = {
+    Rollup.Kind.PERFORMANCE: _performance_of_block,
+    Rollup.Kind.LATENCY: _latency_of_block,
+    Rollup.Kind.SLIPPAGE: _slippage_of_block,
+}

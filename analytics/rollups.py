@@ -15,6 +15,7 @@ from django.db.models import Count, Exists, OuterRef, Q, Subquery
 
 from trading.models import Deployment, Strategy, Trade
 
+from . import columns
 from .blocks import microseconds
 from .models import Rollup, Touch
 
@@ -24,6 +25,8 @@ WAITING = 100
 MANY_IDS = 100_000
 # With more notes than this a rollup is forgotten by `purge`.
 MANY_TOUCHES = 10_000
+# So many rows are read at once, so that memory stays small.
+PART = 65_536
 CHUNK = 10_000
 SQLITE_PATIENCE_MS = 100
 FOREVER = 2**63
@@ -57,6 +60,8 @@ class Reading:
     """The blocks of a scope as they are now: `entries` are the kept ones that hold, and blocks made anew, in order."""
 
     name = model = None
+    # The rows that are added up, and the name of their instant.
+    raw = at = None
     # Of `blocks` or `latency_blocks`: the module that cuts.
     arithmetic = None
 
@@ -162,7 +167,11 @@ class Reading:
 
     def _make_anew(self, positions):
         (start, _), (_, end) = self.stretch(positions[0]), self.stretch(positions[-1])
-        made = self.read(start, end, self.arithmetic.cut if end else self.arithmetic.cut_tail)
+        made = []
+        while (edge := self.instant_of(start, end, PART)) is not None:
+            made += self.read(start, edge + 1, self.arithmetic.cut)
+            start = edge + 1
+        made += self.read(start, end, self.arithmetic.cut if end else self.arithmetic.cut_tail)
         self.entries += made
         self.fresh += made
         is_at_the_end = positions[-1] == len(self.kept) and len(positions) <= 2
@@ -172,9 +181,19 @@ class Reading:
         rows = self.model.objects.filter(rollup=self.rollup, **lookups).order_by("last")
         return [Kept(*row) for row in rows.values_list(*Kept._fields)]
 
+    def instant_of(self, start, end, number):
+        """The instant of so manieth row from `start` until before `end`; None where there are fewer."""
+        rows = self.raw.filter(**self.scope, **columns.within(self.at, start, end)).order_by(self.at, "id")
+        found = rows.values_list(self.at, flat=True)[number - 1 : number]
+        return microseconds(found[0]) if found else None
+
     def read(self, start, end, cut):
         """Blocks of the raw rows from `start` until before `end`."""
         raise NotImplementedError
+
+    def kept_groups(self):
+        """Kept blocks that are made of others, each with the ids of these."""
+        return ()
 
     def load(self, ids):
         """The kept blocks of these ids, as far as they are still there."""

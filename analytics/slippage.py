@@ -52,7 +52,7 @@ def summary(orders: Iterable[OrderPrices], without_instant: int = 0) -> dict:
             symbols[order.symbol].append(row)
         bps = sorted(row.bps for row in slipped)
         split = [row for row in slipped if row.delay is not None]
-        delay, execution = _split(mean([row.delay for row in split]), mean([row.bps for row in split]))
+        delay, execution = delay_and_execution(mean([row.delay for row in split]), mean([row.bps for row in split]))
         return {
             "count": len(slipped),
             "excluded": dict(excluded),
@@ -90,6 +90,12 @@ def total_cost(orders: Iterable[OrderPrices]) -> Decimal:
         return _total_cost([_slip(order) for order in orders if not _exclusion(order)])
 
 
+def bps_of(order: OrderPrices) -> Decimal | None:
+    """Unrounded; None if it is excluded."""
+    with localcontext(EXACT):
+        return None if _exclusion(order) else _slip(order).bps
+
+
 def records(orders: Iterable[OrderPrices], limit: int) -> list[dict]:
     return [record(order) for order in newest(orders, lambda order: order.at, limit)]
 
@@ -99,7 +105,7 @@ def record(order: OrderPrices) -> dict:
     with localcontext(EXACT):
         reason = _exclusion(order)
         row = None if reason else _slip(order)
-        delay, execution = _split(row.delay, row.bps) if row else (None, None)
+        delay, execution = delay_and_execution(row.delay, row.bps) if row else (None, None)
         return {
             "order": order.order,
             "trade": order.trade,
@@ -140,13 +146,18 @@ def series(orders: Iterable[OrderPrices], interval: str) -> list[dict]:
 
 
 def _exclusion(order: OrderPrices) -> str | None:
-    if order.filled_at is None and order.filled_price is None:
+    return exclusion(order.filled_at is not None, order.expected_price, order.filled_price)
+
+
+def exclusion(is_filled: bool, expected_price, filled_price) -> str | None:
+    """Why an order counts for no slippage; it is filled if there is an instant of it, or a price."""
+    if not is_filled and filled_price is None:
         return "not_filled"
-    if order.expected_price is None:
+    if expected_price is None:
         return "no_expected_price"
-    if order.expected_price == 0:
+    if expected_price == 0:
         return "zero_expected_price"
-    return "no_filled_price" if order.filled_price is None else None
+    return "no_filled_price" if filled_price is None else None
 
 
 def cost_of(side: str, expected: Decimal, filled: Decimal, quantity: Decimal) -> Decimal:
@@ -176,7 +187,7 @@ def _slip(order: OrderPrices) -> _Slipped:
     )
 
 
-def _split(delay: Decimal | None, bps: Decimal | None) -> tuple[float | None, float | None]:
+def delay_and_execution(delay: Decimal | None, bps: Decimal | None) -> tuple[float | None, float | None]:
     """Delay and execution. Execution is the rest of the rounded whole, so that the printed figures add up."""
     if delay is None:
         return None, None
@@ -217,7 +228,11 @@ DEFINITIONS = {
     "without_quantity": ("Counted orders without filled_quantity: in the bps figures, not in costs and weights."),
     "unit": "Basis points of the expected price: 1 bps = 0.01 %.",
     "sign": "Positive = cost to the trader: a buy above or a sell below the expected price.",
-    "method": "Percentiles interpolate linearly between closest ranks (Hyndman-Fan type 7).",
+    "method": (
+        "linear: percentiles interpolate linearly between closest ranks (Hyndman-Fan type 7). log-bucket, <= 1 %: from "
+        "50,000 orders on, the same over bps that are each taken for the middle of a bucket, less than 1 % away; every "
+        "other figure is exact."
+    ),
     "bps": "side * (filled_price - expected_price) / |expected_price| * 10000, side +1 for buy, -1 for sell.",
     "cost": ("side * (filled_price - expected_price) * filled_quantity in quote currency; null without quantity."),
     "mean_bps": "Arithmetic mean of bps, every order counting the same.",

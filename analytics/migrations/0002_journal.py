@@ -8,6 +8,7 @@ TRADES, ORDERS = "trading_trade", "trading_order"
 OWNERS = ("user_id", "strategy_id", "deployment_id")
 TRADE_FACTS = ("taken_at", "result", "fees")
 ORDER_PRICES = ("side", "expected_price", "filled_price", "filled_quantity")
+ORDER_SLIPS = (*ORDER_PRICES, "symbol", "arrival_price", "filled_at")
 ORDER_STAMPS = ("signal_at", "sent_at", "acknowledged_at", "filled_at")
 INSTANTS, IDS = ("low", "high"), ("first_trade", "last_trade")
 
@@ -58,8 +59,9 @@ def trades_noted(table, facts=()):
     return noted("performance", INSTANTS, rows(table, "closed_at", facts))
 
 
-def orders_noted(table, facts=(), prices=()):
-    by_instant = noted("latency", INSTANTS, rows(table, "placed_at", facts))
+def orders_noted(table, stamps=(), slips=(), prices=()):
+    by_instant = noted("latency", INSTANTS, rows(table, "placed_at", stamps))
+    by_instant += noted("slippage", INSTANTS, rows(table, "placed_at", slips))
     return by_instant + noted("performance", IDS, rows_of_trades(table, prices))
 
 
@@ -75,6 +77,7 @@ def postgresql_triggers(table, inserted, deleted, updated):
         ELSE
             DELETE FROM analytics_performanceblock;
             DELETE FROM analytics_latencyblock;
+            DELETE FROM analytics_slippageblock;
             UPDATE analytics_rollup SET version = version + 1;
         END IF;
         RETURN NULL;
@@ -102,7 +105,8 @@ POSTGRESQL = [
         ORDERS,
         orders_noted("new_rows"),
         orders_noted("old_rows"),
-        orders_noted("old_rows", ORDER_STAMPS, ORDER_PRICES) + orders_noted("new_rows", ("id",), ("id",)),
+        orders_noted("old_rows", ORDER_STAMPS, ORDER_SLIPS, ORDER_PRICES)
+        + orders_noted("new_rows", ("id",), ("id",), ("id",)),
     ),
 ]
 POSTGRESQL_REVERSE = [
@@ -141,7 +145,8 @@ def trade_noted(row):
 
 
 def order_noted(row):
-    return noted_one("latency", INSTANTS, one(row, "placed_at")) + noted_one("performance", IDS, one_of_trade(row))
+    by_instant = (noted_one(kind, INSTANTS, one(row, "placed_at")) for kind in ("latency", "slippage"))
+    return "".join(by_instant) + noted_one("performance", IDS, one_of_trade(row))
 
 
 def sqlite_triggers(table, places, facts, noted, replaced):
@@ -177,10 +182,11 @@ SQLITE = [
     *sqlite_triggers(
         ORDERS,
         ("placed_at", "trade_id"),
-        (*ORDER_STAMPS, *ORDER_PRICES),
+        (*ORDER_STAMPS, *ORDER_SLIPS),
         order_noted,
         lambda found: (
             noted_one("latency", INSTANTS, f"{one('x', 'placed_at')} {found}")
+            + noted_one("slippage", INSTANTS, f"{one('x', 'placed_at')} {found}")
             + noted_one("performance", IDS, f"{one_of_trade('x')} {found}")
         ),
     ),

@@ -14,14 +14,17 @@ from django.core.management.base import CommandError
 from django.db import connection, transaction
 from django.db.models import F
 
-from analytics import blocks, latency_blocks, queries, readings, reports, rollups
-from analytics.models import LatencyBlock, PerformanceBlock, Rollup, Touch
+from analytics import blocks, latency_blocks, queries, readings, reports, rollups, slippage_blocks
+from analytics.models import LatencyBlock, PerformanceBlock, Rollup, SlippageBlock, Touch
 from analytics.queries import Span
+from analytics.serializers import SlippageSerializer
 from support_platform.audit import Actor
 from support_platform.tests.commands import run
 from trading import operations
 from trading.models import Order, Trade
 from trading.tests.factories import DeploymentFactory, OrderFactory, StrategyFactory, TradeFactory
+
+from .shape import assert_shape
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 PATH = "analytics/performance/"
@@ -37,6 +40,8 @@ def small(monkeypatch):
     """Blocks of a few rows, for scopes of a few."""
     monkeypatch.setattr(blocks, "BLOCK", 8)
     monkeypatch.setattr(latency_blocks, "BLOCK", 8)
+    monkeypatch.setattr(slippage_blocks, "BLOCK", 8)
+    monkeypatch.setattr(rollups, "PART", 24)
     monkeypatch.setattr(readings, "GROUP", 3)
     monkeypatch.setattr(readings, "MANY_ORDERS", 20)
     monkeypatch.setattr(readings, "MANY_TRADES", 20)
@@ -110,6 +115,22 @@ def assert_latency(scope, *spans):
             for name in ("p50", "p90", "p95", "p99"):
                 gap, true = figures.pop(name), expected["stages"][stage].pop(name)
                 assert gap == (None if true is None else pytest.approx(true, **near))
+        assert found == expected
+
+
+def assert_slippage(scope, *spans):
+    """As assert_latency."""
+    for span in spans or [Span()]:
+        found = reports.slippage_report(scope, span, None, 5)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(readings, "slippage_of", lambda scope, span: nullcontext())
+            expected = reports.slippage_report(scope, span, None, 5)
+        is_exact = found.pop("method") == expected.pop("method")
+        # Between two of a few orders of any size one per cent is of these, not of what lies between.
+        near = {"rel": 0, "abs": 0} if is_exact else {"rel": 0.01, "abs": abs(expected["worst_bps"] or 0) / 50}
+        for name in ("p5_bps", "p50_bps", "p95_bps", "p99_bps"):
+            bps, true = found.pop(name), expected.pop(name)
+            assert bps == (None if true is None else pytest.approx(true, **near))
         assert found == expected
 
 
@@ -321,10 +342,10 @@ def test_a_rewrite_that_changes_nothing_leaves_no_note(deployment):
     assert not Touch.objects.exists()
 
 
-def send(deployment, hours, **stamps):
+def send(deployment, hours, **values):
     at = START + timedelta(hours=hours)
     times = {"sent_at": at, "acknowledged_at": at + timedelta(milliseconds=hours + 1)}
-    return OrderFactory(user=deployment.user, deployment=deployment, strategy=deployment.strategy, **times | stamps)
+    return OrderFactory(user=deployment.user, deployment=deployment, strategy=deployment.strategy, **times | values)
 
 
 def test_many_orders_are_kept_in_blocks_and_few_have_exact_percentiles(viewer, deployment):
@@ -366,6 +387,45 @@ def test_orders_that_change_anyhow_are_in_the_next_answer(deployment):
         change()
         assert_latency(scope, Span(), *spans)
     assert not Touch.objects.filter(kind="latency", scope="deployment", low__lt=orders[80].sent_at).exists()
+
+
+def test_the_slippage_of_many_orders_comes_from_blocks(viewer, deployment):
+    prices = {"expected_price": Decimal(100), "filled_quantity": Decimal(2)}
+    orders = [send(deployment, hours, filled_price=100 + Decimal(hours) / 100, **prices) for hours in range(60)]
+    send(deployment, 3, sent_at=None, acknowledged_at=None, filled_price=Decimal(90), **prices)
+    send(deployment, 9)
+
+    answer = viewer.get("analytics/slippage/", deployment=deployment.pk).json()
+
+    assert (answer["count"], answer["method"], answer["excluded"]["not_filled"]) == (61, "log-bucket, <= 1 %", 1)
+    assert (answer["best_bps"], answer["worst_bps"], answer["total_cost"]) == (-1000, 59, "15.4")
+    assert answer["p50_bps"] == pytest.approx(29, rel=0.01)
+    assert answer["worst"][0] == {"order": orders[-1].pk, "bps": 59, "cost": "1.18"}
+    assert_shape(answer, SlippageSerializer())
+    answer = viewer.get("analytics/slippage/", deployment=deployment.pk, since="2026-03-04T00:00:00Z").json()
+    assert (answer["count"], answer["method"], answer["excluded"]["no_instant"]) == (12, "linear", 1)
+
+
+def test_orders_whose_prices_change_anyhow_are_in_the_next_answer(deployment):
+    scope = {"deployment": deployment.pk}
+    prices = {"expected_price": Decimal(100), "filled_price": Decimal(101), "filled_quantity": Decimal(2)}
+    orders = [send(deployment, hours, **prices) for hours in range(90)]
+    assert_slippage(scope)
+    spans = [Span(since=START + timedelta(hours=h), until=START + timedelta(hours=h + 40)) for h in (-9, 0, 7, 33, 60)]
+
+    for change in (
+        lambda: send(deployment, -3, **prices),
+        lambda: send(deployment, 30.5, **prices | {"side": "sell"}),
+        lambda: send(deployment, 50, **prices | {"sent_at": None, "acknowledged_at": None}),
+        lambda: sql("UPDATE trading_order SET filled_price = '7' WHERE id = %s", orders[40].pk),
+        lambda: sql("UPDATE trading_order SET symbol = 'X' WHERE id = %s", orders[41].pk),
+        lambda: sql("UPDATE trading_order SET arrival_price = '100.5' WHERE id = %s", orders[42].pk),
+        lambda: sql("UPDATE trading_order SET filled_price = NULL WHERE id = %s", orders[43].pk),
+        lambda: Order.objects.filter(pk=orders[43].pk).update(filled_at=orders[43].sent_at),
+        lambda: sql("DELETE FROM trading_order WHERE id = %s", orders[7].pk),
+    ):
+        change()
+        assert_slippage(scope, Span(), *spans)
 
 
 def test_verify_finds_a_latency_block_that_differs(deployment):
@@ -477,7 +537,8 @@ class History:
         made = []
         for trade in Trade.objects.filter(pk__in=self.some(Trade, 5)):
             self.names += 1
-            prices = [abs(self.amount()) if self.random.random() < 0.9 else None for _ in range(3)]
+            prices = [abs(self.amount()) if self.random.random() < 0.9 else None for _ in range(4)]
+            names = ("expected_price", "arrival_price", "filled_price", "filled_quantity")
             made.append(
                 Order(
                     user=trade.user,
@@ -485,10 +546,10 @@ class History:
                     deployment=trade.deployment,
                     trade=trade,
                     external_id=f"order {self.names}",
-                    symbol="EUR/USD",
+                    symbol=self.random.choice(["EUR/USD", "a, b", "{c}"]),
                     side=self.random.choice(["buy", "sell"]),
                     **self.stamps(),
-                    **dict(zip(("expected_price", "filled_price", "filled_quantity"), prices, strict=True)),
+                    **dict(zip(names, prices, strict=True)),
                 )
             )
         Order.objects.bulk_create(made)
@@ -503,7 +564,8 @@ class History:
 
     def change_orders(self):
         changes = [{"filled_price": abs(self.amount())}, {"trade": None}, {"side": "sell"}, self.stamps()]
-        changes += [{"filled_at": self.instant()}, {"signal_at": None}]
+        changes += [{"filled_at": self.instant()}, {"signal_at": None}, {"symbol": "EUR/USD"}]
+        changes += [{"expected_price": 0}, {"arrival_price": abs(self.amount())}, {"filled_quantity": None}]
         change = self.random.choice(changes)
         Order.objects.filter(pk__in=self.some(Order, 3)).update(**change)
         if self.random.random() < 0.3 and (trades := self.some(Trade, 1)):
@@ -533,11 +595,12 @@ def test_a_random_history_leaves_no_difference(deployment):
             span = history.random.choice([Span(), Span(*edges), Span(since=edges[0])])
             assert_equal(scope, span)
             assert_latency(scope, span)
+            assert_slippage(scope, span)
 
-    assert_equal({"user": deployment.user_id})
-    assert_latency({"user": deployment.user_id})
-    assert Rollup.objects.filter(kind=Rollup.Kind.LATENCY).count() > 1
-    assert LatencyBlock.objects.filter(level=1).exists()
+    for check in (assert_equal, assert_latency, assert_slippage):
+        check({"user": deployment.user_id})
+    assert {kind for (kind,) in Rollup.objects.values_list("kind")} == {*Rollup.Kind}
+    assert LatencyBlock.objects.filter(level=1).exists() and SlippageBlock.objects.filter(level=1).exists()
     outcome = run("rebuild_rollups", "--verify")
     assert outcome["differences"] == []
     assert outcome["compared"] > 10

@@ -1,0 +1,255 @@
+"""
+Slippage of orders by blocks of about a thousand, and how blocks fold to the figures of `slippage`.
+
+Pure arithmetic in whole numbers: prices and quantities in units of 10^-12, cost and notional of 10^-24, basis points of
+10^-30, to which the quotients are rounded. All is exact but the percentiles, for which a block counts its orders in
+buckets of 10^-9 basis points.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import localcontext
+from heapq import nsmallest
+from typing import NamedTuple
+
+from . import buckets, stretches
+from .blocks import COST, amount
+from .metrics import EXACT, number
+from .slippage import WORST_ORDERS, delay_and_execution, exclusion
+
+BLOCK = 1024
+_PRICE, _BPS, _BUCKET = 12, 30, 9
+
+
+class Columns(NamedTuple):
+    """Orders in the order of their placing, column by column; None where a price or the quantity is unknown."""
+
+    placed_at: Sequence[int | None]
+    order: Sequence[int]
+    symbol: Sequence[str]
+    side: Sequence[str]
+    expected_price: Sequence[int | None]
+    arrival_price: Sequence[int | None]
+    filled_price: Sequence[int | None]
+    filled_quantity: Sequence[int | None]
+    is_filled: Sequence[bool]  # there is an instant
+
+
+@dataclass(slots=True)
+class Slips:
+    """`worst` are the costliest orders as (bps, cost or None, order); `sides` and `symbols` have [count, bps, cost]."""
+
+    excluded: dict[str, int] = field(default_factory=dict)
+    count: int = 0
+    adverse: int = 0
+    favourable: int = 0
+    with_quantity: int = 0
+    bps: int = 0
+    cost: int = 0
+    notional: int = 0
+    split_count: int = 0
+    split_bps: int = 0
+    delay: int = 0
+    least: int = 0
+    most: int = 0
+    sides: dict[str, list[int]] = field(default_factory=dict)
+    symbols: dict[str, list[int]] = field(default_factory=dict)
+    worst: list[tuple[int, int | None, int]] = field(default_factory=list)
+    buckets: dict[int, int] = field(default_factory=dict)
+
+    def add(self, order, symbol, side, expected, arrival, filled, quantity):
+        base, worse = abs(expected), _worse(side, expected, filled)
+        bps = _quotient(worse, base)
+        cost = None if quantity is None else worse * quantity
+        if not self.count or bps < self.least:
+            self.least = bps
+        if not self.count or bps > self.most:
+            self.most = bps
+        self.count += 1
+        self.bps += bps
+        self.adverse += worse > 0
+        self.favourable += worse < 0
+        if quantity is not None:
+            self.with_quantity += 1
+            self.cost += cost
+            self.notional += base * quantity
+        if arrival is not None:
+            self.split_count += 1
+            self.split_bps += bps
+            self.delay += _quotient(_worse(side, expected, arrival), base)
+        for briefs, name in ((self.sides, side), (self.symbols, symbol)):
+            brief = briefs.setdefault(name, [0, 0, 0])
+            brief[0] += 1
+            brief[1] += bps
+            brief[2] += cost or 0
+        self.worst.append((bps, cost, order))
+        bucket = buckets.bucket(place(bps))
+        self.buckets[bucket] = self.buckets.get(bucket, 0) + 1
+
+
+_SUMS = [name for name, kind in Slips.__annotations__.items() if kind is int and name not in ("least", "most")]
+
+
+@dataclass(slots=True)
+class Block:
+    first: int | None
+    last: int | None
+    size: int
+    slips: Slips
+
+    def packed(self) -> str:
+        return json.dumps([getattr(self.slips, name) for name in _PLAIN] + buckets.packed(self.slips.buckets))
+
+    @classmethod
+    def unpacked(cls, first: int, last: int, size: int, packed: str) -> "Block":
+        *plain, places, counts = json.loads(packed)
+        slips = Slips(**dict(zip(_PLAIN, plain, strict=True)), buckets=buckets.unpacked([places, counts]))
+        return cls(first, last, size, slips)
+
+
+_PLAIN = [name for name in Slips.__slots__ if name != "buckets"]
+
+
+def cut(columns: Columns) -> list[Block]:
+    """The orders in blocks of about the one size."""
+    return [block(columns, *stretch) for stretch in stretches.even(columns.placed_at, BLOCK)]
+
+
+def cut_tail(columns: Columns) -> list[Block]:
+    """Blocks of full size from the oldest order on, and one of what is left."""
+    return [block(columns, *stretch) for stretch in stretches.full(columns.placed_at, BLOCK)]
+
+
+def cut_unplaced(columns: Columns) -> list[Block]:
+    """Orders without an instant, in one block."""
+    return [block(columns, 0, len(columns.order))] if columns.order else []
+
+
+def block(columns: Columns, start: int, end: int) -> Block:
+    slips = Slips()
+    for order, symbol, side, expected, arrival, filled, quantity, is_filled in zip(
+        *(column[start:end] for column in columns[1:]), strict=True
+    ):
+        if reason := exclusion(is_filled, expected, filled):
+            slips.excluded[reason] = slips.excluded.get(reason, 0) + 1
+        else:
+            slips.add(order, symbol, side, expected, arrival, filled, quantity)
+    slips.worst = nsmallest(WORST_ORDERS, slips.worst, key=_costliest_first)
+    return Block(columns.placed_at[start], columns.placed_at[end - 1], end - start, slips)
+
+
+def fold(blocks: Iterable[Block]) -> Block:
+    """Of one block or more, which are in the order of time."""
+    blocks = list(blocks)
+    all_of_them = [block.slips for block in blocks]
+    parts = [slips for slips in all_of_them if slips.count] or [Slips()]
+    folded = Slips(
+        excluded=_added(slips.excluded for slips in all_of_them),
+        least=min(slips.least for slips in parts),
+        most=max(slips.most for slips in parts),
+        sides=_briefs(slips.sides for slips in parts),
+        symbols=_briefs(slips.symbols for slips in parts),
+        worst=nsmallest(WORST_ORDERS, (row for slips in parts for row in slips.worst), key=_costliest_first),
+        buckets=buckets.fold([slips.buckets for slips in parts]),
+        **{name: sum(getattr(slips, name) for slips in parts) for name in _SUMS},
+    )
+    return Block(blocks[0].first, blocks[-1].last, sum(block.size for block in blocks), folded)
+
+
+def summary(blocks: Iterable[Block], left_out: int = 0) -> dict:
+    """As `slippage.summary` of the orders of these blocks; `left_out` have no instant, and a span is asked for."""
+    with localcontext(EXACT):
+        slips = fold(blocks).slips
+        excluded = {"not_filled": 0, "no_expected_price": 0}
+        if left_out:
+            excluded["no_instant"] = left_out
+        percentile = buckets.percentiles(slips.buckets, place(slips.least), place(slips.most))
+        means = (_mean(bps, slips.split_count) for bps in (slips.delay, slips.split_bps))
+        delay, execution = delay_and_execution(*means)
+        weighted = amount(slips.cost, COST) * 10000 / amount(slips.notional, COST) if slips.notional else None
+        return {
+            "count": slips.count,
+            "excluded": excluded | slips.excluded,
+            "without_quantity": slips.count - slips.with_quantity,
+            "unit": "bps",
+            "sign": "positive = cost to the trader",
+            "method": buckets.METHOD,
+            "mean_bps": number(_mean(slips.bps, slips.count)),
+            "weighted_mean_bps": number(weighted),
+            **{f"p{q}_bps": _bps_of_place(percentile(q)) for q in (5, 50, 95, 99)},
+            "worst_bps": number(amount(slips.most, _BPS)) if slips.count else None,
+            "best_bps": number(amount(slips.least, _BPS)) if slips.count else None,
+            "total_cost": amount(slips.cost, COST),
+            "adverse_share": _share(slips.adverse, slips.count),
+            "favourable_share": _share(slips.favourable, slips.count),
+            "zero_share": _share(slips.count - slips.adverse - slips.favourable, slips.count),
+            "split_count": slips.split_count,
+            "delay_bps": delay,
+            "execution_bps": execution,
+            "by_side": {side: _brief(*slips.sides.get(side, (0, 0, 0))) for side in ("buy", "sell")},
+            "by_symbol": [
+                {"symbol": symbol, **_brief(*brief)}
+                for symbol, brief in sorted(slips.symbols.items(), key=lambda item: (-item[1][0], item[0]))
+            ],
+            "worst": [
+                {
+                    "order": order,
+                    "bps": number(amount(bps, _BPS)),
+                    "cost": None if cost is None else amount(cost, COST),
+                }
+                for bps, cost, order in slips.worst
+            ],
+        }
+
+
+def _worse(side: str, expected: int, price: int) -> int:
+    return price - expected if side == "buy" else expected - price
+
+
+def _quotient(worse: int, base: int) -> int:
+    """Basis points, to the nearest unit."""
+    return (2 * worse * 10 ** (_BPS + 4) + base) // (2 * base)
+
+
+def place(bps: int) -> int:
+    """The number that is counted in buckets."""
+    unit = 10 ** (_BPS - _BUCKET)
+    return (2 * bps + unit) // (2 * unit)
+
+
+def _bps_of_place(place: float | None) -> float | None:
+    return None if place is None else number(place / 10**_BUCKET)
+
+
+def _mean(bps: int, count: int):
+    return amount(bps, _BPS) / count if count else None
+
+
+def _share(part: int, whole: int) -> float | None:
+    return number(part / whole) if whole else None
+
+
+def _brief(count: int, bps: int, cost: int) -> dict:
+    return {"count": count, "mean_bps": number(_mean(bps, count)), "total_cost": amount(cost, COST)}
+
+
+def _added(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total = Counter()
+    for part in counts:
+        total.update(part)
+    return dict(total)
+
+
+def _briefs(parts: Iterable[dict[str, list[int]]]) -> dict[str, list[int]]:
+    total = {}
+    for part in parts:
+        for name, brief in part.items():
+            total[name] = [a + b for a, b in zip(total.get(name, (0, 0, 0)), brief, strict=True)]
+    return total
+
+
+def _costliest_first(row: tuple[int, int | None, int]) -> tuple:
+    bps, cost, order = row
+    return -bps, -(cost or 0), order
