@@ -4,9 +4,12 @@ each power of two is cut into 64, so that the middle of a bucket is less than 0.
 zero have buckets of their own.
 """
 
+from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable
 from itertools import accumulate
+from typing import NamedTuple
 
 METHOD = "log-bucket, <= 1 %"
 _BITS = 7
@@ -29,24 +32,49 @@ def middle(bucket: int) -> float:
     return value if bucket >= 0 else -value
 
 
-def fold(parts: Sequence[dict[int, int]]) -> dict[int, int]:
-    folded = dict(parts[0])
-    for part in parts[1:]:
-        for key, count in part.items():
-            folded[key] = folded.get(key, 0) + count
-    return folded
+class Counts(NamedTuple):
+    """How many numbers are in which bucket, packed closely: many blocks at once are kept in memory."""
+
+    buckets: array
+    counts: array
+
+    def packed(self) -> list[list[int]]:
+        return [list(self.buckets), list(self.counts)]
 
 
-def percentiles(buckets: dict[int, int], least: int, most: int) -> Callable[[int], float | None]:
+def counted(numbers: Iterable[int]) -> Counts:
+    return as_counts(Counter(map(bucket, numbers)))
+
+
+def as_counts(counts: dict[int, int]) -> Counts:
+    return Counts(array("q", counts), array("q", counts.values()))
+
+
+NONE = as_counts({})
+
+
+def unpacked(buckets: list[int], counts: list[int]) -> Counts:
+    return Counts(array("q", buckets), array("q", counts))
+
+
+def fold(parts: Iterable[Counts]) -> Counts:
+    folded = {}
+    for part in parts:
+        for found, count in zip(*part, strict=True):
+            folded[found] = folded.get(found, 0) + count
+    return as_counts(folded)
+
+
+def percentiles(counts: Counts, least: int, most: int) -> Callable[[int], float | None]:
     """As `metrics.percentile` of the numbers, each taken for the middle of its bucket; the ends are exact."""
-    ascending = sorted(buckets)
-    reached = list(accumulate(buckets[key] for key in ascending))
+    ascending = sorted(zip(*counts, strict=True))
+    reached = list(accumulate(count for _, count in ascending))
     last = reached[-1] - 1 if reached else -1
 
     def at(rank):
         if rank in (0, last):
             return most if rank else least
-        return min(max(middle(ascending[bisect_right(reached, rank)]), least), most)
+        return min(max(middle(ascending[bisect_right(reached, rank)][0]), least), most)
 
     def percentile(q):
         if last < 0:
@@ -56,11 +84,3 @@ def percentiles(buckets: dict[int, int], least: int, most: int) -> Callable[[int
         return lower + (at(index + 1) - lower) * rest / 100 if rest else lower
 
     return percentile
-
-
-def packed(buckets: dict[int, int]) -> list[list[int]]:
-    return [list(buckets), list(buckets.values())]
-
-
-def unpacked(packed: Iterable) -> dict[int, int]:
-    return dict(zip(*packed, strict=True))

@@ -6,13 +6,14 @@ Pure arithmetic in whole microseconds. All is exact but the percentiles, for whi
 
 import json
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
-from . import buckets, stretches
+from . import stretches
+from .buckets import METHOD, NONE, Counts, counted, percentiles, unpacked
+from .buckets import fold as fold_counts
 from .latency import BOUNDS, STAGES, stage_answer
 
 BLOCK = 1024
@@ -40,7 +41,7 @@ class Gaps:
     most: int = 0
     negative: int = 0
     bounds: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
-    buckets: dict[int, int] = field(default_factory=dict)
+    buckets: Counts = NONE
 
     @classmethod
     def of(cls, gaps: list[int]) -> "Gaps":
@@ -55,7 +56,7 @@ class Gaps:
             most=gaps[-1],
             negative=bisect_right(gaps, -1),
             bounds=[after - before for before, after in pairwise([0, *reached, len(gaps)])],
-            buckets=Counter(map(buckets.bucket, gaps)),
+            buckets=counted(gaps),
         )
 
     def packed(self) -> list:
@@ -66,12 +67,12 @@ class Gaps:
             self.most,
             self.negative,
             self.bounds,
-            *buckets.packed(self.buckets),
+            *self.buckets.packed(),
         ]
 
     @classmethod
     def unpacked(cls, packed: list) -> "Gaps":
-        return cls(*packed[:-2], buckets.unpacked(packed[-2:]))
+        return cls(*packed[:-2], unpacked(*packed[-2:]))
 
 
 @dataclass(slots=True)
@@ -127,7 +128,7 @@ def summary(blocks: Iterable[Block], without_instant: int, is_limited: bool) -> 
         "count": count,
         "excluded": {"no_instant": without_instant} if is_limited and without_instant else {},
         "unit": "ms",
-        "method": buckets.METHOD,
+        "method": METHOD,
         "stages": {stage: _answer(gaps, count) for stage, gaps in zip(STAGES, folded.stages, strict=True)},
     }
 
@@ -143,11 +144,11 @@ def _fold_gaps(parts: list[Gaps]) -> Gaps:
         most=max(part.most for part in parts),
         negative=sum(part.negative for part in parts),
         bounds=[sum(counts) for counts in zip(*(part.bounds for part in parts), strict=True)],
-        buckets=buckets.fold([part.buckets for part in parts]),
+        buckets=fold_counts(part.buckets for part in parts),
     )
 
 
 def _answer(gaps: Gaps, orders: int) -> dict:
     mean = gaps.total / gaps.count if gaps.count else None
-    percentile = buckets.percentiles(gaps.buckets, gaps.least, gaps.most)
+    percentile = percentiles(gaps.buckets, gaps.least, gaps.most)
     return stage_answer(gaps.count, orders, gaps.negative, mean, percentile, gaps.bounds)

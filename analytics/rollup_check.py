@@ -100,7 +100,7 @@ def _latency_of_rows(scope, span):
 def _latency_of_block(kept, block):
     stages = latency_blocks.summary([block], 0, is_limited=False)["stages"]
     for stage, gaps in zip(latency.STAGES, block.stages, strict=True):
-        stages[stage] = _exact(stages[stage]) | {"buckets": gaps.buckets}
+        stages[stage] = _exact(stages[stage]) | {"buckets": _as_counter(gaps.buckets)}
     return stages | {"first": kept.first, "last": kept.last, "size": kept.size}
 
 
@@ -116,8 +116,12 @@ def _slippage_of_rows(scope, span):
 
 
 def _slippage_of_block(kept, block):
-    told = _exact(slippage_blocks.summary([block])) | {"buckets": block.slips.buckets}
+    told = _exact(slippage_blocks.summary([block])) | {"buckets": _as_counter(block.slips.buckets)}
     return queries.json_ready(told | {"first": kept.first, "last": kept.last, "size": kept.size})
+
+
+def _as_counter(counts):
+    return Counter(dict(zip(*counts, strict=True)))
 
 
 def _exact(figures):

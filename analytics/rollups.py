@@ -26,7 +26,7 @@ MANY_IDS = 100_000
 # With more notes than this a rollup is forgotten by `purge`.
 MANY_TOUCHES = 10_000
 # So many rows are read at once, so that memory stays small.
-PART = 65_536
+PART = 16_384
 CHUNK = 10_000
 SQLITE_PATIENCE_MS = 100
 FOREVER = 2**63

@@ -14,8 +14,10 @@ from decimal import localcontext
 from heapq import nsmallest
 from typing import NamedTuple
 
-from . import buckets, stretches
+from . import stretches
 from .blocks import COST, amount
+from .buckets import METHOD, NONE, Counts, counted, percentiles, unpacked
+from .buckets import fold as fold_counts
 from .metrics import EXACT, number
 from .slippage import WORST_ORDERS, delay_and_execution, exclusion
 
@@ -57,7 +59,7 @@ class Slips:
     sides: dict[str, list[int]] = field(default_factory=dict)
     symbols: dict[str, list[int]] = field(default_factory=dict)
     worst: list[tuple[int, int | None, int]] = field(default_factory=list)
-    buckets: dict[int, int] = field(default_factory=dict)
+    buckets: Counts = NONE
 
     def add(self, order, symbol, side, expected, arrival, filled, quantity):
         base, worse = abs(expected), _worse(side, expected, filled)
@@ -85,8 +87,6 @@ class Slips:
             brief[1] += bps
             brief[2] += cost or 0
         self.worst.append((bps, cost, order))
-        bucket = buckets.bucket(place(bps))
-        self.buckets[bucket] = self.buckets.get(bucket, 0) + 1
 
 
 _SUMS = [name for name, kind in Slips.__annotations__.items() if kind is int and name not in ("least", "most")]
@@ -100,12 +100,12 @@ class Block:
     slips: Slips
 
     def packed(self) -> str:
-        return json.dumps([getattr(self.slips, name) for name in _PLAIN] + buckets.packed(self.slips.buckets))
+        return json.dumps([getattr(self.slips, name) for name in _PLAIN] + self.slips.buckets.packed())
 
     @classmethod
     def unpacked(cls, first: int, last: int, size: int, packed: str) -> "Block":
         *plain, places, counts = json.loads(packed)
-        slips = Slips(**dict(zip(_PLAIN, plain, strict=True)), buckets=buckets.unpacked([places, counts]))
+        slips = Slips(**dict(zip(_PLAIN, plain, strict=True)), buckets=unpacked(places, counts))
         return cls(first, last, size, slips)
 
 
@@ -136,6 +136,7 @@ def block(columns: Columns, start: int, end: int) -> Block:
             slips.excluded[reason] = slips.excluded.get(reason, 0) + 1
         else:
             slips.add(order, symbol, side, expected, arrival, filled, quantity)
+    slips.buckets = counted(place(bps) for bps, _, _ in slips.worst)
     slips.worst = nsmallest(WORST_ORDERS, slips.worst, key=_costliest_first)
     return Block(columns.placed_at[start], columns.placed_at[end - 1], end - start, slips)
 
@@ -152,7 +153,7 @@ def fold(blocks: Iterable[Block]) -> Block:
         sides=_briefs(slips.sides for slips in parts),
         symbols=_briefs(slips.symbols for slips in parts),
         worst=nsmallest(WORST_ORDERS, (row for slips in parts for row in slips.worst), key=_costliest_first),
-        buckets=buckets.fold([slips.buckets for slips in parts]),
+        buckets=fold_counts(slips.buckets for slips in parts),
         **{name: sum(getattr(slips, name) for slips in parts) for name in _SUMS},
     )
     return Block(blocks[0].first, blocks[-1].last, sum(block.size for block in blocks), folded)
@@ -165,7 +166,7 @@ def summary(blocks: Iterable[Block], left_out: int = 0) -> dict:
         excluded = {"not_filled": 0, "no_expected_price": 0}
         if left_out:
             excluded["no_instant"] = left_out
-        percentile = buckets.percentiles(slips.buckets, place(slips.least), place(slips.most))
+        percentile = percentiles(slips.buckets, place(slips.least), place(slips.most))
         means = (_mean(bps, slips.split_count) for bps in (slips.delay, slips.split_bps))
         delay, execution = delay_and_execution(*means)
         weighted = amount(slips.cost, COST) * 10000 / amount(slips.notional, COST) if slips.notional else None
@@ -175,7 +176,7 @@ def summary(blocks: Iterable[Block], left_out: int = 0) -> dict:
             "without_quantity": slips.count - slips.with_quantity,
             "unit": "bps",
             "sign": "positive = cost to the trader",
-            "method": buckets.METHOD,
+            "method": METHOD,
             "mean_bps": number(_mean(slips.bps, slips.count)),
             "weighted_mean_bps": number(weighted),
             **{f"p{q}_bps": _bps_of_place(percentile(q)) for q in (5, 50, 95, 99)},
