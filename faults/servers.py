@@ -89,13 +89,18 @@ class Service:
 
 
 class Postgres(Service):
-    """A cluster of its own with the server's default settings. `initdb` refuses root, so root lends it an account."""
+    """
+    A cluster of its own, with the server's default settings but for `options`. `initdb` refuses root, so root lends it
+    an account.
+    """
 
     name = "postgresql"
     end_signal = signal.SIGINT  # "fast": ends the sessions, writes a checkpoint
 
-    def __init__(self, folder):
+    def __init__(self, folder, options=()):
+        """`options` are settings of the server, such as ``shared_buffers=1GB``."""
         super().__init__(folder)
+        self.options = options
         self.account = _unprivileged_account() if os.geteuid() == 0 else None
         self.initdb, self.postgres = postgres_binary("initdb"), postgres_binary("postgres")
         self.data = folder / "postgresql"
@@ -112,7 +117,8 @@ class Postgres(Service):
             raise StandError(f"initdb failed: {made.stderr.strip()}")
 
     def command(self):
-        return [self.postgres, "-D", self.data, "-h", HOST, "-p", str(self.port), "-c", "unix_socket_directories="]
+        options = [part for option in ("unix_socket_directories=", *self.options) for part in ("-c", option)]
+        return [self.postgres, "-D", self.data, "-h", HOST, "-p", str(self.port), *options]
 
     def settings(self):
         if self.account is None:
@@ -145,7 +151,7 @@ class Redis(Service):
         if not binary:
             raise StandError(
                 "No redis-server here. Install Redis (Debian, Ubuntu: apt install redis-server), or name a server in "
-                "FAULTS_REDIS_URL, such as redis://127.0.0.1:6379/7."
+                "FAULTS_REDIS_URL (BENCHMARKS_REDIS_URL), such as redis://127.0.0.1:6379/7."
             )
         return [binary, "--bind", HOST, "--port", str(self.port), "--save", "", "--dir", str(self.folder)]
 
@@ -178,7 +184,7 @@ def postgres_binary(name):
     if not found:
         raise StandError(
             "No PostgreSQL server programs here. Install them (Debian, Ubuntu: apt install postgresql), or name a "
-            "server in FAULTS_DATABASE_URL, such as postgres://me@127.0.0.1:5432/postgres."
+            "server in FAULTS_DATABASE_URL (BENCHMARKS_DATABASE_URL), such as postgres://me@127.0.0.1:5432/postgres."
         )
     return str(found)
 

@@ -96,9 +96,9 @@ class Stand:
             stack.callback(self.postgres.stop)
             given = self.postgres.start().url()
         name = f"faults_{secrets.token_hex(4)}"
-        _administer(given, f'CREATE DATABASE "{name}"')
+        administer(given, f'CREATE DATABASE "{name}"')
         if self.postgres is None:
-            stack.callback(_administer, given, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            stack.callback(administer, given, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
         return urlsplit(given)._replace(path=f"/{name}").geturl()
 
     def _open_redis(self, stack):
@@ -302,9 +302,10 @@ def _as_json(value):
     return json.loads(value) if isinstance(value, str) else value
 
 
-def _administer(url, statement):
+def administer(url, statement):
+    """:raises StandError: if the server cannot be reached"""
     try:
         with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
             connection.execute(statement)
     except psycopg.OperationalError as error:
-        raise StandError(f"FAULTS_DATABASE_URL: {error}") from None
+        raise StandError(f"No database server at the address given: {error}") from None

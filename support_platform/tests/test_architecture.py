@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "analytics": {"support_platform", "accounts", "trading"},
     # From outside: HTTP, commands, rows. Only armed.py wraps the application that it serves.
     "faults": {"support_platform"},
+    "benchmarks": {"faults"},
 }
 LOOKS_UP = {ROOT / "support_platform" / name for name in ("urls.py", "settings.py", "management")}
 NOT_HERE = {"services", "selectors", "repositories", "utils", "helpers", "constants", "signals"}

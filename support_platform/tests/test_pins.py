@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = ("requirements", "requirements-dev", "requirements-fuzz")
+FILES = ("requirements", "requirements-dev", "requirements-fuzz", "benchmarks/requirements")
 
 
 def asked_for(name):

@@ -1,0 +1,1 @@
+"""django-ninja on the same models and settings as the stock project."""

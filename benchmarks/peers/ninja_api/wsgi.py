@@ -1,0 +1,7 @@
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.peers.stock_drf.settings")
+os.environ["PEER_URLS"] = "benchmarks.peers.ninja_api.api"
+application = get_wsgi_application()
