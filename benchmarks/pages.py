@@ -27,15 +27,15 @@ def check(servers, users):
 
     :raises DifferentRows: if one does not
     """
-    first, *others = servers
     for user in users:
-        ours = rows_of(first, user)
-        for server in others:
-            compare(ours, rows_of(server, user), server.kind.name)
+        check_paths(servers, [f"{server.kind.list_path}?user={user}" for server in servers])
 
 
-def rows_of(server, user):
-    return results(body_of(server, f"{server.kind.list_path}?user={user}"))
+def check_paths(servers, paths):
+    """As `check`, for one path of each server."""
+    ours, *others = [results(body_of(server, path)) for server, path in zip(servers, paths, strict=True)]
+    for server, theirs in zip(servers[1:], others, strict=True):
+        compare(ours, theirs, server.kind.name)
 
 
 def body_of(server, path):
@@ -47,22 +47,21 @@ def body_of(server, path):
 
 def deep_path(server, user, page):
     """
-    The path of a trader's page number `page`, found by following `next`, in large steps where the server has them.
-
-    :returns: (path, the number of the page that it is: fewer if there are not so many)
+    The path of a trader's page number `page`: named where pages have numbers, else found by following `next`, in large
+    steps where the server has them. There must be a page after it.
     """
     path, skipped = f"{server.kind.list_path}?user={user}", 0
+    if server.kind.name == "stock":
+        return f"{path}&page={page}"
     while skipped < (page - 1) * PAGE:
-        left = (page - 1) * PAGE - skipped
-        size = min(1000, left) if server.kind.is_platform else PAGE
+        size = min(1000, (page - 1) * PAGE - skipped) if server.kind.is_platform else PAGE
         step = body_of(server, with_size(path, size) if server.kind.is_platform else path)
-        if step["next"] is None:
-            break
         skipped += len(results(step))
         path = "{0.path}?{0.query}".format(urlsplit(step["next"]))
-    return (with_size(path, PAGE) if server.kind.is_platform else path), skipped // PAGE + 1
+    return with_size(path, PAGE) if server.kind.is_platform else path
 
 
 def with_size(path, size):
-    kept = [part for part in path.partition("?")[2].split("&") if not part.startswith("page_size=")]
-    return f"{path.partition('?')[0]}?{'&'.join([*kept, f'page_size={size}'])}"
+    start, _, query = path.partition("?")
+    kept = [part for part in query.split("&") if not part.startswith("page_size=")]
+    return f"{start}?{'&'.join([*kept, f'page_size={size}'])}"

@@ -6,9 +6,13 @@ from datetime import UTC, datetime
 from faults.report import machine
 from faults.stand import ROOT
 
-from . import figures
+from . import figures, plot
+from .servers import KINDS
 
 RESULTS = ROOT / "benchmarks" / "results"
+PAGE = ROOT / "docs" / "performance.md"
+PLOTS = ROOT / "docs" / "plots"
+BEGIN, END = "<!-- made by `python -m benchmarks report` -->\n", "<!-- end -->\n"
 
 
 def result(name, measured, *, sizes, stand, seconds, quick):
@@ -37,6 +41,7 @@ def keep(measured, folder=None):
 
 
 def rounded(value):
+    """Four digits: more were never measured."""
     if isinstance(value, float):
         return float(f"{value:.4g}")
     if isinstance(value, dict):
@@ -44,3 +49,114 @@ def rounded(value):
     if isinstance(value, list | tuple):
         return [rounded(inner) for inner in value]
     return value
+
+
+def kept(folder=None):
+    """The full results by figure."""
+    rows = [json.loads(path.read_text()) for path in sorted((folder or RESULTS).glob("*.json"))]
+    return {row["figure"]: row for row in rows if not row["quick"]}
+
+
+def render(page=PAGE, plots=PLOTS):
+    results = kept()
+    page.write_text(with_tables(page.read_text(), results))
+    plots.mkdir(exist_ok=True)
+    for name, drawn in drawings(results).items():
+        (plots / f"{name}.svg").write_text(drawn)
+
+
+def with_tables(text, results):
+    """The page's text with what stands between the markers made anew."""
+    head, _, rest = text.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    return f"{head}{BEGIN}\n{tables(results)}\n{END}{tail}"
+
+
+def tables(results):
+    lines = ["| figure | reach | measured |", "|---|---|---|"]
+    for name in figures.NAMES:
+        reach = figures.load(name).REACH
+        lines.append(f"| [{name}](../benchmarks/figures/{name}.py) | {reach} | {_said(results.get(name))} |")
+    if "list_page" in results:
+        lines += ["", *_list_page(results["list_page"])]
+    if "growth" in results:
+        lines += ["", *_growth(results["growth"])]
+    return "\n".join([*lines, "", *_circumstances(results)])
+
+
+def _said(row):
+    if row is None:
+        return "not measured yet"
+    return row["said"] if row["reached"] else f"**not reached:** {row['said']}"
+
+
+def _list_page(row):
+    """One line for each server: the median with the least and greatest round."""
+    numbers = row["numbers"]
+    yield f"One page of 100 trades, of {row['sizes']['trades']:,}: processor time of server, database and cache"
+    yield "together, medians of the rounds with the least and the greatest."
+    yield ""
+    yield "| server | CPU ms a page | server / database / cache | times ours | requests a second | steal at most |"
+    yield "|---|---|---|---|---|---|"
+    for name, found in numbers["contestants"].items():
+        parts = " / ".join(f"{value:.2f}" for value in found["by_part_ms"].values())
+        times = _spread(numbers["times_of_peers"][name]) if name != "platform" else "1"
+        per_second, steal = found["per_second"]["median"], found["steal"]["max"]
+        label = KINDS[name].label
+        yield f"| {label} | {_spread(found['cpu_ms'])} | {parts} | {times} | {per_second:.0f} | {steal:.1%} |"
+    yield ""
+    yield "![Processor time of a page](plots/list_page.svg)"
+
+
+def _growth(row):
+    sizes = row["sizes"]["sizes"]
+    contestants = row["numbers"]["contestants"]
+    deep = f"page {row['numbers']['page']:,}"
+    yield "How the cost of a page grows with the rows, and with its depth at the trader who has most (CPU ms):"
+    yield ""
+    yield f"| server | {' | '.join(f'{size:,} trades' for size in sizes)} | largest trader, page 1 | {deep} |"
+    yield f"|---|{'---|' * (len(sizes) + 2)}"
+    for kind in row["numbers"]["times"]:
+        names = [*(f"{kind}:{size}" for size in sizes), f"{kind}:first", f"{kind}:deep"]
+        cells = [_spread(contestants[name]["cpu_ms"]) for name in names]
+        yield f"| {KINDS[kind].label} | {' | '.join(cells)} |"
+    yield ""
+    yield "![How the cost of a page grows](plots/growth.svg)"
+
+
+def drawings(results):
+    """{name: the plot as SVG}"""
+    found = {}
+    if "list_page" in results:
+        contestants = results["list_page"]["numbers"]["contestants"]
+        rows = [(KINDS[name].label, told["by_part_ms"]) for name, told in contestants.items()]
+        found["list_page"] = plot.bars("Processor time of a page of 100 trades", rows, "ms")
+    if "growth" in results:
+        row = results["growth"]
+        contestants, sizes = row["numbers"]["contestants"], row["sizes"]["sizes"]
+        series = {
+            KINDS[kind].label: [(size, contestants[f"{kind}:{size}"]["cpu_ms"]["median"]) for size in sizes]
+            for kind in row["numbers"]["times"]
+        }
+        found["growth"] = plot.lines("Processor time of the first page, by trades in the table", series, "ms")
+    return found
+
+
+def _spread(found):
+    return f"{found['median']:.3g} ({found['min']:.3g} to {found['max']:.3g})"
+
+
+def _circumstances(results):
+    """Where, when and with which seed: a line for each machine."""
+    by_machine = {}
+    for row in results.values():
+        by_machine.setdefault(json.dumps(row["machine"]), []).append(row)
+    for rows in by_machine.values():
+        found = rows[0]["machine"]
+        dates = ", ".join(sorted({row["date"] for row in rows}))
+        yield (
+            f"Measured on {dates}: {found['processor']}, {found['cores']} cores, {found['memory_gib']} GiB; PostgreSQL "
+            f"{found['postgresql']}, Redis {found['redis']}, Python {found['python']}; "
+            f"seed {', '.join(sorted({str(row['seed']) for row in rows}))}; "
+            f"{sum(row['seconds'] for row in rows) / 60:.0f} minutes in all."
+        )

@@ -15,6 +15,7 @@ import jwt
 import psycopg
 import redis
 
+from .floor_writes import correct_trade
 from .sql import AS_TEXT, CALLER, COUNT, LIMIT
 
 KEY = os.environ["SECRET_KEY"]
@@ -46,11 +47,13 @@ def application(environ, start_response):
         return _answer(start_response, "401 Unauthorized", {})
     if path == "/trades/":
         return _answer(start_response, "200 OK", _page(caller, parse_qs(environ["QUERY_STRING"])))
-    cursor = _cursor()
-    row = cursor.execute(DETAIL, [int(path.split("/")[2]), caller["broker"]]).fetchone()
-    if row is None:
-        return _answer(start_response, "404 Not Found", {})
-    return _answer(start_response, "200 OK", _named(cursor, [row])[0])
+    trade = int(path.split("/")[2])
+    if environ["REQUEST_METHOD"] == "PATCH":
+        body = json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+        found = correct_trade(_cursor(), caller, trade, body["result"], DETAIL)
+    else:
+        found = _detail(caller, trade)
+    return _answer(start_response, "200 OK" if found else "404 Not Found", found or {})
 
 
 def _caller(header):
@@ -79,6 +82,12 @@ def _page(caller, parameters):
     more = len(rows) > 100
     last = rows[99] if more else None
     return {"next": last and f"/trades/?user={user}&after={last['taken_at']},{last['id']}", "results": rows[:100]}
+
+
+def _detail(caller, trade):
+    cursor = _cursor()
+    row = cursor.execute(DETAIL, [trade, caller["broker"]]).fetchone()
+    return row and _named(cursor, [row])[0]
 
 
 def _named(cursor, rows):
