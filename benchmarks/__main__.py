@@ -11,7 +11,7 @@ import sys
 import time
 
 from faults.__main__ import Progress
-from faults.figures import title
+from faults.figures import Measured, title
 from faults.servers import StandError
 
 from . import figures, report
@@ -42,7 +42,7 @@ def main(arguments=None):
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # the stand is ended on the way out
     try:
         results = measure(figures.NAMES if "all" in options.names else options.names, options)
-    except (StandError, BadAnswer, DifferentRows) as error:
+    except StandError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2
     if options.json:
@@ -70,7 +70,7 @@ def measure(names, options):
             if options.trades and "trades" in sizes:
                 sizes["trades"] = options.trades
             began = time.monotonic()
-            measured = figure.measure(stand, sizes, lambda done, total, say=say: say(f"{done}/{total}"))
+            measured = outcome(figure, stand, sizes, lambda done, total, say=say: say(f"{done}/{total}"))
             result = report.result(
                 name, measured, sizes=sizes, stand=stand, seconds=time.monotonic() - began, quick=options.quick
             )
@@ -81,6 +81,14 @@ def measure(names, options):
                 verdict = "reached" if measured.reached else "NOT REACHED"
                 print(f"{name}: {verdict}: {measured.said} ({result['seconds']} s)", flush=True)
     return results
+
+
+def outcome(figure, stand, sizes, advance):
+    """What it measured; a figure that was ended by an answer it is not about is not reached."""
+    try:
+        return figure.measure(stand, sizes, advance)
+    except (BadAnswer, DifferentRows) as error:
+        return Measured(False, f"ended by {type(error).__name__}: {error}")
 
 
 if __name__ == "__main__":
