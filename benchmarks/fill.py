@@ -1,7 +1,7 @@
 """
 Rows like life's, made by the database itself, so that millions take minutes.
 
-2,000 traders own them unevenly: the first 6 percent of all, the first twenty a fifth. Each has three strategies with
+2,000 traders own them unevenly: the first 6 percent of all, the first twenty 18. Each has three strategies with
 one deployment each. Trades come in the order of time, as they would, so a trader's rows lie far apart; one in fifty is
 open. Each trade has an order for its entry and, once closed, one for its exit.
 

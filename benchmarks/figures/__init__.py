@@ -10,7 +10,7 @@ The figures, in the order of the report. Each is a module:
 
 from importlib import import_module
 
-NAMES = ("list_page", "growth", "detail", "correction", "performance", "order_figures", "window")
+NAMES = ("list_page", "growth", "detail", "correction", "performance", "order_figures", "window", "imports", "process")
 
 
 def load(name):

@@ -16,19 +16,11 @@ import psycopg
 import redis
 
 from .floor_writes import correct_trade
-from .sql import AS_TEXT, CALLER, COUNT, LIMIT
+from .sql import AS_TEXT, CALLER, COUNT, LIMIT, PAGE_OF
 
 KEY = os.environ["SECRET_KEY"]
 DATABASE_URL = os.environ["DATABASE_URL"]
-# The page first, then the texts: else the planner may write them for all rows of the trader, and sort these.
-LIST = f"""
-SELECT {AS_TEXT} FROM (
-    SELECT * FROM trading_trade
-    WHERE user_id = %s AND EXISTS (SELECT FROM accounts_user WHERE id = %s AND NOT is_staff AND broker_id = %s)
-    ORDER BY taken_at DESC, id DESC LIMIT 101
-) trade ORDER BY trade.taken_at DESC, trade.id DESC
-"""
-LIST_AFTER = LIST.replace("ORDER BY", "AND (taken_at, id) < (%s, %s) ORDER BY", 1)
+PAGE_AFTER = PAGE_OF.replace("ORDER BY", "AND (taken_at, id) < (%s, %s) ORDER BY", 1)
 DETAIL = f"""
 SELECT {AS_TEXT} FROM trading_trade trade
 WHERE id = %s AND EXISTS (SELECT FROM accounts_user WHERE id = trade.user_id AND NOT is_staff AND broker_id = %s)
@@ -75,9 +67,9 @@ def _page(caller, parameters):
     cursor = _cursor()
     if "after" in parameters:
         instant, row_id = parameters["after"][0].split(",")
-        cursor.execute(LIST_AFTER, [user, user, caller["broker"], instant, int(row_id)])
+        cursor.execute(PAGE_AFTER, [user, user, caller["broker"], instant, int(row_id)])
     else:
-        cursor.execute(LIST, [user, user, caller["broker"]])
+        cursor.execute(PAGE_OF, [user, user, caller["broker"]])
     rows = _named(cursor, cursor.fetchall())
     more = len(rows) > 100
     last = rows[99] if more else None

@@ -30,3 +30,13 @@ if n == 1 then redis.call('EXPIRE', KEYS[1], 2) end
 return n
 """
 LIMIT = 1_000_000
+
+# A trader's newest page and one row more, if the caller's broker has the trader. The page first, then the texts: else
+# the planner may write them for all rows of the trader, and sort these.
+PAGE_OF = f"""
+SELECT {AS_TEXT} FROM (
+    SELECT * FROM trading_trade
+    WHERE user_id = %s AND EXISTS (SELECT FROM accounts_user WHERE id = %s AND NOT is_staff AND broker_id = %s)
+    ORDER BY taken_at DESC, id DESC LIMIT 101
+) trade ORDER BY trade.taken_at DESC, trade.id DESC
+"""
