@@ -26,11 +26,12 @@ class Meter:
     Reads the cost since it was made, or since `restart`.
 
     `parts` maps a name to the root of a process tree, such as {"server": 12, "database": 34}; a tree counts with all
-    that it started, ended or not.
+    that it started, ended or not. The kernel counts that in steps of 10 ms; `fine` reads nanoseconds instead,
+    without the threads that have ended: for single calls on servers whose threads stay.
     """
 
-    def __init__(self, parts):
-        self.parts = parts
+    def __init__(self, parts, *, fine=False):
+        self.parts, self.fine = parts, fine
         self.restart()
 
     def restart(self):
@@ -38,7 +39,7 @@ class Meter:
 
     def read(self):
         now = self._now()
-        seconds = {name: now["parts"][name] - self._before["parts"][name] for name in self.parts}
+        seconds = {name: since(self._before["parts"][name], now["parts"][name]) for name in self.parts}
         passed = (now["all"] - self._before["all"]) or 1e-9
         busy = now["busy"] - self._before["busy"] - sum(seconds.values()) - (now["own"] - self._before["own"])
         return Cost(seconds, (now["steal"] - self._before["steal"]) / passed, max(0.0, busy / passed))
@@ -48,12 +49,23 @@ class Meter:
         busy, steal, everything = machine_seconds()
         own = os.times()
         return {
-            "parts": {name: tree_seconds(root, times) for name, root in self.parts.items()},
+            "parts": {name: self._tree(root, times) for name, root in self.parts.items()},
             "own": own.user + own.system,
             "busy": busy,
             "steal": steal,
             "all": everything,
         }
+
+    def _tree(self, root, times):
+        """{what is counted alone: its processor seconds}"""
+        if not self.fine:
+            return {root: tree_seconds(root, times)}
+        return {thread: seconds for pid in tree(root, times) for thread, seconds in thread_seconds(pid).items()}
+
+
+def since(before, now):
+    """What came on top; who was not there before began with nothing."""
+    return sum(seconds - before.get(name, 0.0) for name, seconds in now.items())
 
 
 def processes(proc=PROC):
@@ -84,6 +96,17 @@ def tree(root, times):
 
 def tree_seconds(root, times):
     return sum(times[pid][1] for pid in tree(root, times) if pid in times)
+
+
+def thread_seconds(pid, proc=PROC):
+    """{thread id: the seconds it has run}"""
+    found = {}
+    for path in proc.glob(f"{pid}/task/[0-9]*/schedstat"):
+        try:
+            found[int(path.parent.name)] = int(path.read_text().split()[0]) / 1e9
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
 
 
 def machine_seconds(proc=PROC):

@@ -10,8 +10,6 @@ def first_and_after(server, path, repeats, role="viewer"):
     """
     One call alone on one connection, then the same `repeats` times.
 
-    The kernel counts processor time in steps of 10 ms, so the first call's is known no better than that.
-
     :returns: {"first", "after"}, each {"cpu_ms", "by_part_ms", "wall_ms", "steal"} a call
     """
     load = Load(server.port, [request(path, server.stand.token(role))], connections=1)
@@ -19,7 +17,7 @@ def first_and_after(server, path, repeats, role="viewer"):
 
 
 def _cost(server, load, count):
-    meter = Meter(server.parts)
+    meter = Meter(server.parts, fine=True)
     _, _, waits = load.run(count=count)
     cost = meter.read()
     return {

@@ -10,7 +10,18 @@ The figures, in the order of the report. Each is a module:
 
 from importlib import import_module
 
-NAMES = ("list_page", "growth", "detail", "correction", "performance", "order_figures", "window", "imports", "process")
+NAMES = (
+    "list_page",
+    "growth",
+    "detail",
+    "correction",
+    "performance",
+    "order_figures",
+    "window",
+    "changes",
+    "imports",
+    "process",
+)
 
 
 def load(name):

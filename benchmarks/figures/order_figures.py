@@ -8,26 +8,13 @@ less than 50,000 orders.
 
 from faults.figures import Measured
 
-from .. import single
+from .. import single, truth
 from ..servers import MeasuredServer
 
 REACH = "<= 25 ms (CPU), error <= 1 %, exact below 50,000 orders"
 FULL = {"trades": 5_000_000, "repeats": 30}
 QUICK = {"trades": 50_000, "repeats": 5}
 DUE_MS, DUE_ERROR, EXACT_BELOW = 25, 0.01, 50_000
-STAGES = {
-    "decision": ("signal_at", "sent_at"),
-    "acknowledgement": ("sent_at", "acknowledged_at"),
-    "fill": ("acknowledged_at", "filled_at"),
-    "execution": ("sent_at", "filled_at"),
-    "total": ("signal_at", "filled_at"),
-}
-LATENCY = "SELECT percentile_cont(ARRAY[0.5, 0.9, 0.95, 0.99]) WITHIN GROUP (ORDER BY {gap}) FROM trading_order "
-SLIPPAGE = """
-SELECT percentile_cont(ARRAY[0.05, 0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY (CASE side WHEN 'buy' THEN 1 ELSE -1 END)
-    * (filled_price - expected_price) / expected_price * 10000)
-FROM trading_order WHERE user_id = %s AND filled_price IS NOT NULL AND filled_quantity > 0 AND expected_price > 0
-"""
 
 
 def measure(stand, sizes, advance):
@@ -37,14 +24,16 @@ def measure(stand, sizes, advance):
     numbers = {"orders": orders}
     with MeasuredServer("platform", filled) as server:
         client = server.staff("viewer")
-        for number, (call, differences) in enumerate((("latency", latency), ("slippage", slippage))):
+        for number, (call, errors) in enumerate(
+            (("latency", truth.latency_errors), ("slippage", truth.slippage_errors))
+        ):
             advance(number, 2)
             for _ in range(4):
                 client.get(f"/api/v1/analytics/{call}/?user={other}")
             path = f"/api/v1/analytics/{call}/?user={largest}"
             costs = single.first_and_after(server, path, sizes["repeats"])
             told = client.get(path).json()
-            worst = max(differences(filled, largest, told))
+            worst = max(errors(filled, largest, told))
             numbers[call] = {**costs, "error": worst, "method": told["method"]}
     limit = 0 if orders < EXACT_BELOW else DUE_ERROR
     reached = all(
@@ -57,23 +46,3 @@ def measure(stand, sizes, advance):
         for call in ("latency", "slippage")
     )
     return Measured(reached, f"{orders:,} orders: {told}", numbers)
-
-
-def latency(filled, user, told):
-    """How far each percentile of each stage is off, as a share of it."""
-    for stage, (start, end) in STAGES.items():
-        gap = f"extract(epoch FROM {end} - {start})::float8 * 1000"
-        [[due]] = filled.rows(f"{LATENCY.format(gap=gap)} WHERE user_id = %s", user)
-        yield from _errors(due, [told["stages"][stage][name] for name in ("p50", "p90", "p95", "p99")])
-
-
-def slippage(filled, user, told):
-    [[due]] = filled.rows(SLIPPAGE, user)
-    yield from _errors(map(float, due), [told[name] for name in ("p5_bps", "p50_bps", "p95_bps", "p99_bps")])
-
-
-def _errors(due, told):
-    """Differences below the digits that are answered are none."""
-    for true, said in zip(due, told, strict=True):
-        difference = abs(said - true)
-        yield 0.0 if difference <= 1e-6 + 1e-6 * abs(true) else difference / abs(true)

@@ -40,7 +40,7 @@ def measure(stand, sizes, advance):
             visible += told["records"][0]["order"] == newest(connection, largest)
         load = Load(server.port, [request(path, filled.token("viewer"))], connections=1)
         load.run(count=20)
-        meter = Meter(server.parts)
+        meter = Meter(server.parts, fine=True)
         load.run(count=sizes["repeats"])
         cost = meter.read()
     spent = {part: seconds / sizes["repeats"] * 1000 for part, seconds in cost.seconds.items()}

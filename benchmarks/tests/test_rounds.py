@@ -99,6 +99,19 @@ def test_a_process_costs_with_its_children_those_that_ended_included(tmp_path):
     assert cost.tree_seconds(10, times) == pytest.approx(1173 * tick)
 
 
+def test_the_threads_of_a_process_are_read_in_nanoseconds(tmp_path):
+    for thread, text in {"10": "1500000000 3 4", "12": "250000 3 4"}.items():
+        folder = tmp_path / "10" / "task" / thread
+        folder.mkdir(parents=True)
+        (folder / "schedstat").write_text(f"{text}\n")
+
+    assert cost.thread_seconds(10, tmp_path) == {10: 1.5, 12: 0.00025}
+
+
+def test_a_new_thread_counts_whole_and_one_that_ended_no_more():
+    assert cost.since({10: 1.0, 11: 5.0}, {10: 1.5, 12: 9.0}) == 9.5
+
+
 def test_the_machine_tells_what_its_host_took(tmp_path):
     (tmp_path / "stat").write_text("cpu  10 20 30 400 5 6 7 80 0 0\ncpu0 1 2 3\n")
 

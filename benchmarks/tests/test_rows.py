@@ -3,6 +3,7 @@
 import pytest
 
 from benchmarks.rows import DifferentRows, compare, results
+from benchmarks.truth import share_off
 
 ROW = {"id": 1, "quantity": "12.5", "strike": None, "taken_at": "2026-01-05T10:00:00Z", "symbol": "AAPL"}
 
@@ -45,3 +46,18 @@ def test_a_page_is_found_under_each_librarys_name_for_it():
     assert results({"results": [ROW], "next": None}) == results({"items": [ROW], "count": 1}) == [ROW]
     with pytest.raises(DifferentRows, match="detail"):
         results({"detail": "no"})
+
+
+@pytest.mark.parametrize(
+    ("said", "true", "off"),
+    [
+        (100.0, 100.0, 0),
+        (100.00001, 100.0, 0),
+        (101.0, 100.0, 0.01),
+        (-99.0, -100.0, 0.01),
+        (0.0, 0.0, 0),
+        (0.5, 0.0, 5e5),
+    ],
+)
+def test_a_percentile_is_off_by_a_share_of_what_it_should_be(said, true, off):
+    assert share_off(said, true) == pytest.approx(off)
