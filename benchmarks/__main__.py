@@ -12,6 +12,7 @@ import time
 
 from faults.__main__ import Progress
 from faults.figures import Measured, title
+from faults.load import UnexpectedAnswer
 from faults.servers import StandError
 
 from . import figures, report
@@ -87,7 +88,7 @@ def outcome(figure, stand, sizes, advance):
     """What it measured; a figure that was ended by an answer it is not about is not reached."""
     try:
         return figure.measure(stand, sizes, advance)
-    except (BadAnswer, DifferentRows) as error:
+    except (BadAnswer, DifferentRows, UnexpectedAnswer, ConnectionError, TimeoutError) as error:
         return Measured(False, f"ended by {type(error).__name__}: {error}")
 
 

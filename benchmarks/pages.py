@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from .load import request
+from .load import BadAnswer, request
 from .rows import compare, results
 
 PAGE = 100
@@ -38,10 +38,11 @@ def check_paths(servers, paths):
         compare(ours, theirs, server.kind.name)
 
 
-def body_of(server, path):
-    answer = server.staff("viewer").get(path)
+def body_of(server, path, role="viewer"):
+    """:raises BadAnswer: if it is not answered with 200"""
+    answer = server.staff(role).get(path)
     if answer.status != 200:
-        raise RuntimeError(f"{server.kind.name} answers {path} with {answer.status}: {answer.body[:500]}")
+        raise BadAnswer(f"{server.kind.name} answers {path} with {answer.status}: {answer.body[:500]}")
     return answer.json()
 
 

@@ -14,6 +14,7 @@ from .cost import Meter
 STEAL_LIMIT = 0.03
 ATTEMPTS = 4
 WARM_UP = 0.5  # seconds of load before a slice begins
+FIRST_WARM_UP = 1  # and once before all: connections are made, statements prepared
 
 
 @dataclass(frozen=True)
@@ -39,20 +40,28 @@ class Slice:
 
 def run(contestants, *, rounds, seconds, advance=lambda done, total: None):
     """
-    Measure all, `rounds` times, beginning with another one each time.
+    Measure all, `rounds` times: beginning with another one each time, forwards and backwards by turns.
 
     :returns: {name: its slices in the order of the rounds}, {name: the attempts that did not count}
     """
     found = {contestant.name: [] for contestant in contestants}
     spare = {contestant.name: [] for contestant in contestants}
+    for contestant in contestants:
+        contestant.load.run(seconds=FIRST_WARM_UP)
     for number in range(rounds):
-        first = number % len(contestants)
-        for place, contestant in enumerate(contestants[first:] + contestants[:first]):
+        for place, contestant in enumerate(in_turn(contestants, number)):
             advance(number * len(contestants) + place, rounds * len(contestants))
             counted, others = repeated(lambda contestant=contestant: measure(contestant, seconds))
             found[contestant.name].append(counted)
             spare[contestant.name] += others
     return found, spare
+
+
+def in_turn(contestants, number):
+    """The order of a round, so that nobody always follows the same one."""
+    first = number % len(contestants)
+    turned = contestants[first:] + contestants[:first]
+    return turned[::-1] if number % 2 else turned
 
 
 def measure(contestant, seconds):

@@ -8,7 +8,7 @@ less than 50,000 orders.
 
 from faults.figures import Measured
 
-from .. import single, truth
+from .. import pages, single, truth
 from ..servers import MeasuredServer
 
 REACH = "<= 25 ms (CPU), error <= 1 %, exact below 50,000 orders"
@@ -23,16 +23,15 @@ def measure(stand, sizes, advance):
     [[orders]] = filled.rows("SELECT count(*) FROM trading_order WHERE user_id = %s", largest)
     numbers = {"orders": orders}
     with MeasuredServer("platform", filled) as server:
-        client = server.staff("viewer")
         for number, (call, errors) in enumerate(
             (("latency", truth.latency_errors), ("slippage", truth.slippage_errors))
         ):
             advance(number, 2)
             for _ in range(4):
-                client.get(f"/api/v1/analytics/{call}/?user={other}")
+                pages.body_of(server, f"/api/v1/analytics/{call}/?user={other}")
             path = f"/api/v1/analytics/{call}/?user={largest}"
             costs = single.first_and_after(server, path, sizes["repeats"])
-            told = client.get(path).json()
+            told = pages.body_of(server, path)
             worst = max(errors(filled, largest, told))
             numbers[call] = {**costs, "error": worst, "method": told["method"]}
     limit = 0 if orders < EXACT_BELOW else DUE_ERROR

@@ -8,7 +8,7 @@ first call costs at most 120 ms, the later ones at most 10 ms (medians of the th
 
 from faults.figures import Measured
 
-from .. import single, truth
+from .. import pages, single, truth
 from ..rows import DifferentRows
 from ..servers import MeasuredServer
 
@@ -28,14 +28,13 @@ def measure(stand, sizes, advance):
     strategies = filled.rows(STRATEGIES, largest)
     costs = []
     with MeasuredServer("platform", filled) as server:
-        client = server.staff("viewer")
         for _ in range(4):
-            client.get(f"/api/v1/analytics/performance/?user={other}")
+            pages.body_of(server, f"/api/v1/analytics/performance/?user={other}")
         for number, (strategy, _) in enumerate(strategies):
             advance(number, len(strategies))
             path = f"/api/v1/analytics/performance/?strategy={strategy}"
             costs.append(single.first_and_after(server, path, sizes["repeats"]))
-            told = client.get(path).json()
+            told = pages.body_of(server, path)
             if wrong := truth.performance_differences(filled, "strategy", strategy, told):
                 raise DifferentRows(f"performance of strategy {strategy}: (told, due) {wrong}")
     first, after = single.middle(costs, "first"), single.middle(costs, "after")

@@ -8,6 +8,7 @@ the database at most 5 ms.
 
 from faults.figures import Measured
 
+from .. import pages
 from ..cost import Meter
 from ..load import Load, request
 from ..servers import MeasuredServer
@@ -30,13 +31,12 @@ def measure(stand, sizes, advance):
     largest, _ = filled.owners()[0]
     path = f"/api/v1/analytics/latency/?user={largest}&window=15m"
     with MeasuredServer("platform", filled) as server, filled.database() as connection:
-        client = server.staff("viewer")
-        seen, visible = client.get(path).json()["count"], 0
+        seen, visible = pages.body_of(server, path)["count"], 0
         for number in range(sizes["orders"]):
             advance(number, sizes["orders"])
             connection.execute(ORDER, [largest])
             # Older orders may leave the window meanwhile, so the newest record tells, not the count.
-            told = client.get(f"{path}&limit=1").json()
+            told = pages.body_of(server, f"{path}&limit=1")
             visible += told["records"][0]["order"] == newest(connection, largest)
         load = Load(server.port, [request(path, filled.token("viewer"))], connections=1)
         load.run(count=20)

@@ -1,6 +1,7 @@
 """The arithmetic of a run: the rule for repeating, the ratios, and what a slice costs."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -58,14 +59,15 @@ def test_rounds_with_different_numbers_are_not_compared():
         rounds.ratios([CALM], [CALM, CALM])
 
 
-def test_each_round_begins_with_another_contestant(monkeypatch):
+def test_each_round_has_everyone_in_another_order(monkeypatch):
     order = []
     monkeypatch.setattr(rounds, "measure", lambda contestant, seconds: order.append(contestant.name) or CALM)
-    contestants = [Contestant(name, None, {}) for name in "abc"]
+    load = SimpleNamespace(run=lambda seconds: None)
+    contestants = [Contestant(name, load, {}) for name in "abc"]
 
     found, spare = rounds.run(contestants, rounds=4, seconds=1)
 
-    assert "".join(order) == "abcbcacababc"
+    assert "".join(order) == "abcacbcabcba"
     assert {name: len(slices) for name, slices in found.items()} == {"a": 4, "b": 4, "c": 4}
     assert spare == {"a": [], "b": [], "c": []}
 
