@@ -9,13 +9,14 @@ STAGES = {
     "execution": ("sent_at", "filled_at"),
     "total": ("signal_at", "filled_at"),
 }
+# Ordered by the instant alone, a running sum takes trades that close at once in one step, as the platform does.
 PERFORMANCE = """
 SELECT count(*), count(*) FILTER (WHERE result > 0), count(*) FILTER (WHERE result < 0), coalesce(sum(result), 0),
     coalesce(max(greatest(high, 0) - total), 0)
 FROM (
-    SELECT result, total, max(total) OVER (ORDER BY closed_at, id) AS high
+    SELECT result, total, max(total) OVER (ORDER BY closed_at) AS high
     FROM (
-        SELECT id, closed_at, result, sum(result) OVER (ORDER BY closed_at, id) AS total
+        SELECT id, closed_at, result, sum(result) OVER (ORDER BY closed_at) AS total
         FROM trading_trade WHERE {scope} = %s AND closed_at IS NOT NULL
     ) run
 ) peaks

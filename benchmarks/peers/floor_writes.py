@@ -8,13 +8,14 @@ a real one with its place in the chain and a seal of the same length, by a key o
 import hmac
 import json
 
+# Ordered by the instant alone, a running sum takes trades that close at once in one step, as the platform does.
 FIGURES = """
 SELECT count(*), count(*) FILTER (WHERE result > 0), trim_scale(sum(result))::text,
     trim_scale(max(greatest(high, 0) - total))::text
 FROM (
-    SELECT result, total, max(total) OVER (ORDER BY closed_at, id) AS high
+    SELECT result, total, max(total) OVER (ORDER BY closed_at) AS high
     FROM (
-        SELECT id, closed_at, result, sum(result) OVER (ORDER BY closed_at, id) AS total
+        SELECT id, closed_at, result, sum(result) OVER (ORDER BY closed_at) AS total
         FROM trading_trade WHERE deployment_id = %s AND closed_at IS NOT NULL
     ) run
 ) peaks
