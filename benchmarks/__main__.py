@@ -81,6 +81,7 @@ def measure(names, options):
             if not options.json:
                 verdict = "reached" if measured.reached else "NOT REACHED"
                 print(f"{name}: {verdict}: {measured.said} ({result['seconds']} s)", flush=True)
+                print("".join(f"{line}\n" for line in report.contestants(result)), end="", flush=True)
     return results
 
 

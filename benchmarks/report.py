@@ -84,6 +84,18 @@ def tables(results):
     return "\n".join([*lines, "", *_circumstances(results)])
 
 
+def contestants(row):
+    """The lines of a table for the terminal, of a result that has contestants."""
+    found = row["numbers"].get("contestants", {})
+    width = max(map(len, found), default=0)
+    if found:
+        yield f"  {'':{width}}  CPU ms a request        server  database  cache    a second  steal at most"
+    for name, told in found.items():
+        parts = "".join(f"{told['by_part_ms'].get(part, 0):9.2f}" for part in ("server", "database", "cache"))
+        per_second, steal = told["per_second"]["median"], told["steal"]["max"]
+        yield f"  {name:{width}}  {_spread(told['cpu_ms']):22}{parts}  {per_second:9.0f}  {steal:12.1%}"
+
+
 def _said(row):
     if row is None:
         return "not measured yet"

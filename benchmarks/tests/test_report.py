@@ -93,6 +93,14 @@ def test_each_server_has_its_cost_with_its_spread_and_its_ratio():
     assert f"| the SQL alone (pgbench) {row.format('2.5 (2 to 3)')}" in rows
 
 
+def test_the_terminal_shows_each_contestant_and_nothing_where_there_are_none():
+    head, *rows = report.contestants(result())
+
+    assert head.split()[:4] == ["CPU", "ms", "a", "request"]
+    assert rows[1].split() == ["floor", "4", "(4", "to", "4)", "3.00", "0.75", "0.25", "50", "1.0%"]
+    assert list(report.contestants(result(numbers={}))) == []
+
+
 def test_growth_has_a_line_for_each_server_and_a_column_for_each_size():
     rows = report.tables({"growth": growth()}).splitlines()
 
