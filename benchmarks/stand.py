@@ -23,8 +23,9 @@ from faults.servers import Postgres, Redis, StandError
 from . import fill
 from .cost import processes
 
-# What every manual of PostgreSQL asks to be set first; the rest is the server's default.
-POSTGRES_OPTIONS = ("shared_buffers=1GB", "max_wal_size=8GB")
+# What every manual of PostgreSQL asks to be set first, and room for the connections of all servers at once; the rest is
+# the server's default.
+POSTGRES_OPTIONS = ("shared_buffers=1GB", "max_wal_size=8GB", "max_connections=300")
 
 
 class Stand:
