@@ -6,6 +6,7 @@ from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PROC = Path("/proc")
+SETTLE = 0.3  # seconds until a process that has ended is counted with its parent; before that it is nowhere
 
 
 @dataclass(frozen=True)

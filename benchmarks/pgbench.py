@@ -8,6 +8,7 @@ from math import ceil
 
 from faults.servers import StandError
 
+from .cost import SETTLE
 from .peers.sql import PAGE_OF
 
 
@@ -37,8 +38,10 @@ class Pgbench:
         )
         if done.returncode:
             raise StandError(f"pgbench failed: {done.stderr.strip()[-500:]}")
+        passed = time.perf_counter() - began
+        time.sleep(SETTLE)  # its sessions end with it
         count, wait = told(done.stdout)
-        return count, time.perf_counter() - began, [wait]
+        return count, passed, [wait]
 
 
 def told(output):

@@ -21,7 +21,7 @@ from faults.figures import Measured
 from faults.servers import StandError
 from faults.stand import ROOT
 
-from ..cost import Meter
+from ..cost import SETTLE, Meter
 from ..rounds import spread
 from ..servers import peers_python
 
@@ -96,7 +96,9 @@ def run(stand, way, rows):
         )
         _, status, used = os.wait4(program.pid, 0)
         program.returncode = status
-        seconds, cost = time.perf_counter() - began, meter.read()
+        seconds = time.perf_counter() - began
+        time.sleep(SETTLE)  # the database session ends with the program
+        cost = meter.read()
         if status:
             raise StandError(f"{arguments[:3]} failed: {(fresh.folder / 'errors').read_text()[-800:]}")
         [[found]] = fresh.rows("SELECT count(*) FROM trading_trade WHERE external_id LIKE 'trades.csv:%%'")
