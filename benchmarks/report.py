@@ -108,7 +108,7 @@ def _list_page(row):
     yield f"One page of 100 trades, of {row['sizes']['trades']:,}: processor time of server, database and cache"
     yield "together, medians of the rounds with the least and the greatest."
     yield ""
-    yield "| server | CPU ms a page | server / database / cache | times ours | requests a second | steal at most |"
+    yield "| server | CPU ms a page | server / database / cache | its cost / ours | requests a second | steal at most |"
     yield "|---|---|---|---|---|---|"
     for name, found in numbers["contestants"].items():
         parts = " / ".join(f"{found['by_part_ms'].get(part, 0):.2f}" for part in ("server", "database", "cache"))

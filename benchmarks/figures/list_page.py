@@ -42,5 +42,5 @@ def measure(stand, sizes, advance):
     numbers = {"times_of_peers": times, "traders": len(users), "contestants": rounds.summary(found, spare)}
     reached = all(times[peer]["median"] >= due for peer, due in DUE.items())
     cost = numbers["contestants"]["platform"]["cpu_ms"]["median"]
-    told = ", ".join(f"{times[peer]['median']:.2f} x {KINDS[peer].label}" for peer in PEERS)
-    return Measured(reached, f"{cost:.2f} ms a page: {told}", numbers)
+    told = ", ".join(f"{times[peer]['median']:.2f} of {KINDS[peer].label}" for peer in PEERS)
+    return Measured(reached, f"{cost:.2f} ms a page; speed, times that {told}", numbers)
