@@ -24,9 +24,10 @@ from .performance import Totals, answer, interval_row, kept_points, no_fall, per
 
 BLOCK = 1024
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NAIVE = EPOCH.replace(tzinfo=None)
 DAY = 86_400_000_000
 MONEY, COST = 12, 24  # decimal places
+_ONE = 10**MONEY
+_NAIVE = EPOCH.replace(tzinfo=None)
 _LARGEST = 2**63 - 1
 _WIDE = 24  # bytes of a whole number that eight do not hold
 
@@ -203,7 +204,7 @@ def amount(units: int, places: int = MONEY) -> Decimal:
 
 def text(units: int) -> str:
     """The amount as answers write it. Many of these are written at once, and a Decimal in between takes longer."""
-    whole, rest = divmod(abs(units), 10**MONEY)
+    whole, rest = divmod(abs(units), _ONE)
     written = f"{whole}.{rest:012}".rstrip("0") if rest else str(whole)
     return f"-{written}" if units < 0 else written
 
@@ -291,10 +292,11 @@ class _Curve:
 
 def _at(block: Block, base: int, peak: int, positions: Sequence[int]) -> Iterator[tuple[int, int, int]]:
     """Instant, equity and drawdown at these ascending positions of a block that begins with this equity and peak."""
-    seen, is_higher = 0, base + block.high > peak
+    seen, high = 0, base + block.high
     for position in positions:
-        if is_higher:
-            peak = max(peak, base + max(block.running[seen : position + 1]))
+        if high > peak:
+            highest = block.high if position >= block.high_at else max(block.running[seen : position + 1])
+            peak = max(peak, base + highest)
             seen = position + 1
         equity = base + block.running[position]
         yield block.instants[position], equity, peak - equity

@@ -62,7 +62,7 @@ class Reading:
     name = model = None
     # The rows that are added up, and the name of their instant.
     raw = at = None
-    # Of `blocks` or `latency_blocks`: the module that cuts.
+    # `blocks`, `latency_blocks` or `slippage_blocks`: who cuts and folds.
     arithmetic = None
 
     def __init__(self, rollup, scope):

@@ -8,21 +8,24 @@ TRADES, ORDERS = "trading_trade", "trading_order"
 OWNERS = ("user_id", "strategy_id", "deployment_id")
 TRADE_FACTS = ("taken_at", "result", "fees")
 ORDER_PRICES = ("side", "expected_price", "filled_price", "filled_quantity")
-ORDER_SLIPS = (*ORDER_PRICES, "symbol", "arrival_price", "filled_at")
 ORDER_STAMPS = ("signal_at", "sent_at", "acknowledged_at", "filled_at")
+ORDER_FACTS = (*ORDER_STAMPS, *ORDER_PRICES, "symbol", "arrival_price")
+# What each table's rows are rolled up to, by their own instant.
+TRADE_KINDS, ORDER_KINDS = ("performance",), ("latency", "slippage")
 INSTANTS, IDS = ("low", "high"), ("first_trade", "last_trade")
 
 
 # --- PostgreSQL: one trigger per statement, so that a bulk load writes few notes -----------------------------------
-def noted(kind, columns, rows):
-    """One note per scope of the rows `(user_id, strategy_id, deployment_id, at)`."""
+def noted(kinds, columns, rows):
+    """One note per kind and scope of the rows `(user_id, strategy_id, deployment_id, at)`."""
+    values = ", ".join(f"('{kind}')" for kind in kinds)
     return f"""
         INSERT INTO analytics_touch (kind, scope, scope_id, {", ".join(columns)})
-        SELECT '{kind}', CASE WHEN GROUPING(user_id) = 0 THEN 'user'
+        SELECT kind, CASE WHEN GROUPING(user_id) = 0 THEN 'user'
             WHEN GROUPING(strategy_id) = 0 THEN 'strategy' ELSE 'deployment' END,
             COALESCE(user_id, strategy_id, deployment_id), min(at), max(at)
-        FROM ({rows}) moved WHERE at IS NOT NULL
-        GROUP BY GROUPING SETS ((user_id), (strategy_id), (deployment_id))
+        FROM ({rows}) moved CROSS JOIN (VALUES {values}) kinds (kind) WHERE at IS NOT NULL
+        GROUP BY GROUPING SETS ((kind, user_id), (kind, strategy_id), (kind, deployment_id))
         HAVING COALESCE(user_id, strategy_id, deployment_id) IS NOT NULL;
     """
 
@@ -56,13 +59,12 @@ def named(row, columns):
 
 
 def trades_noted(table, facts=()):
-    return noted("performance", INSTANTS, rows(table, "closed_at", facts))
+    return noted(TRADE_KINDS, INSTANTS, rows(table, "closed_at", facts))
 
 
-def orders_noted(table, stamps=(), slips=(), prices=()):
-    by_instant = noted("latency", INSTANTS, rows(table, "placed_at", stamps))
-    by_instant += noted("slippage", INSTANTS, rows(table, "placed_at", slips))
-    return by_instant + noted("performance", IDS, rows_of_trades(table, prices))
+def orders_noted(table, facts=(), prices=()):
+    by_instant = noted(ORDER_KINDS, INSTANTS, rows(table, "placed_at", facts))
+    return by_instant + noted(TRADE_KINDS, IDS, rows_of_trades(table, prices))
 
 
 def postgresql_triggers(table, inserted, deleted, updated):
@@ -99,14 +101,13 @@ POSTGRESQL = [
         trades_noted("new_rows"),
         trades_noted("old_rows"),
         # Where a row stayed in its place, the note of what it was is enough.
-        trades_noted("old_rows", TRADE_FACTS) + noted("performance", INSTANTS, rows("new_rows", "closed_at", ("id",))),
+        trades_noted("old_rows", TRADE_FACTS) + noted(TRADE_KINDS, INSTANTS, rows("new_rows", "closed_at", ("id",))),
     ),
     *postgresql_triggers(
         ORDERS,
         orders_noted("new_rows"),
         orders_noted("old_rows"),
-        orders_noted("old_rows", ORDER_STAMPS, ORDER_SLIPS, ORDER_PRICES)
-        + orders_noted("new_rows", ("id",), ("id",), ("id",)),
+        orders_noted("old_rows", ORDER_FACTS, ORDER_PRICES) + orders_noted("new_rows", ("id",), ("id",)),
     ),
 ]
 POSTGRESQL_REVERSE = [
@@ -118,11 +119,12 @@ POSTGRESQL_REVERSE = [
 
 # --- SQLite: row by row, for scopes that have a rollup --------------------------------------------------------------
 # Its writers come one after the other, so none can be under way that does not see a rollup which has been begun.
-def noted_one(kind, columns, row):
+def noted_one(kinds, columns, row):
+    listed = ", ".join(f"'{kind}'" for kind in kinds)
     return f"""
         INSERT INTO analytics_touch (kind, scope, scope_id, {", ".join(columns)})
         SELECT r.kind, r.scope, r.scope_id, moved.at, moved.at FROM ({row}) moved
-        JOIN analytics_rollup r ON r.kind = '{kind}' AND (
+        JOIN analytics_rollup r ON r.kind IN ({listed}) AND (
             (r.scope = 'user' AND r.scope_id = moved.user_id)
             OR (r.scope = 'strategy' AND r.scope_id = moved.strategy_id)
             OR (r.scope = 'deployment' AND r.scope_id = moved.deployment_id)
@@ -141,12 +143,11 @@ def one_of_trade(row):
 
 
 def trade_noted(row):
-    return noted_one("performance", INSTANTS, one(row, "closed_at"))
+    return noted_one(TRADE_KINDS, INSTANTS, one(row, "closed_at"))
 
 
 def order_noted(row):
-    by_instant = (noted_one(kind, INSTANTS, one(row, "placed_at")) for kind in ("latency", "slippage"))
-    return "".join(by_instant) + noted_one("performance", IDS, one_of_trade(row))
+    return noted_one(ORDER_KINDS, INSTANTS, one(row, "placed_at")) + noted_one(TRADE_KINDS, IDS, one_of_trade(row))
 
 
 def sqlite_triggers(table, places, facts, noted, replaced):
@@ -177,17 +178,16 @@ SQLITE = [
         ("closed_at",),
         TRADE_FACTS,
         trade_noted,
-        lambda found: noted_one("performance", INSTANTS, f"{one('x', 'closed_at')} {found}"),
+        lambda found: noted_one(TRADE_KINDS, INSTANTS, f"{one('x', 'closed_at')} {found}"),
     ),
     *sqlite_triggers(
         ORDERS,
         ("placed_at", "trade_id"),
-        (*ORDER_STAMPS, *ORDER_SLIPS),
+        ORDER_FACTS,
         order_noted,
         lambda found: (
-            noted_one("latency", INSTANTS, f"{one('x', 'placed_at')} {found}")
-            + noted_one("slippage", INSTANTS, f"{one('x', 'placed_at')} {found}")
-            + noted_one("performance", IDS, f"{one_of_trade('x')} {found}")
+            noted_one(ORDER_KINDS, INSTANTS, f"{one('x', 'placed_at')} {found}")
+            + noted_one(TRADE_KINDS, IDS, f"{one_of_trade('x')} {found}")
         ),
     ),
 ]
