@@ -10,6 +10,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
+from support_platform.instants import format_instant
 from support_platform.pagination import KeysetPagination
 from trading.models import Trade
 from trading.tests.factories import START, TradeFactory
@@ -124,7 +125,7 @@ def test_a_cursor_says_where_it_was_made(seconds, pk, backward, tried):
     page.ordering, page.seal = "-closed_at", ["anyone", "/api/v1/trades/", "-closed_at", []]
     at = None if seconds is None else START + timedelta(seconds=seconds)
 
-    link = page._link(Trade(pk=pk, closed_at=at), backward=backward)
+    link = page._link({"id": pk, "closed_at": at and format_instant(at)}, backward=backward)
     position = page._position(Request(APIRequestFactory().get(link)).query_params["cursor"])
 
     assert (position.value, position.id, position.backward) == (at, pk, backward)
