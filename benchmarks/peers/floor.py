@@ -5,13 +5,13 @@ Signature and expiry of the token, its session, the account's status and session
 limit: all are checked on every call, in as few steps as there can be.
 """
 
-import json
 import os
 import threading
 import time
 from urllib.parse import parse_qs
 
 import jwt
+import orjson
 import psycopg
 import redis
 
@@ -41,7 +41,7 @@ def application(environ, start_response):
         return _answer(start_response, "200 OK", _page(caller, parse_qs(environ["QUERY_STRING"])))
     trade = int(path.split("/")[2])
     if environ["REQUEST_METHOD"] == "PATCH":
-        body = json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+        body = orjson.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
         found = correct_trade(_cursor(), caller, trade, body["result"], DETAIL)
     else:
         found = _detail(caller, trade)
@@ -95,6 +95,6 @@ def _cursor():
 
 
 def _answer(start_response, status, value):
-    body = json.dumps(value).encode()
+    body = orjson.dumps(value)
     start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
     return [body]
