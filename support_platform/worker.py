@@ -27,7 +27,7 @@ class Worker(ThreadWorker):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.handled_since = {}
+        self.handled_since, self.requests = {}, {}
 
     def set_accept_enabled(self, enabled):
         super().set_accept_enabled(enabled)
@@ -49,6 +49,11 @@ class Worker(ThreadWorker):
             return super().handle(conn)
         finally:
             del self.handled_since[conn]
+            self.requests.pop(conn, None)
+
+    def handle_request(self, req, conn):
+        self.requests[conn] = req
+        return super().handle_request(req, conn)
 
     def notify(self):
         """gunicorn calls it at least once a second."""
@@ -58,7 +63,10 @@ class Worker(ThreadWorker):
             if now - since > ANSWER_SECONDS:
                 _shut(conn.sock, socket.SHUT_RDWR)
             elif now - since > RECEIVE_SECONDS:
-                # Who waits for the rest of a request reads its end; an answer still goes out.
+                # Who waits for the rest of a request reads its end. An answer still goes out, and says that it is this
+                # connection's last one: a client that kept it would find its next request unanswered.
+                if req := self.requests.get(conn):
+                    req.force_close()
                 _shut(conn.sock, socket.SHUT_RD)
 
 

@@ -92,6 +92,20 @@ def test_a_slow_answer_is_not_cut_short(server):
     assert get(port, "/slow") == 200
 
 
+def test_an_answer_says_whether_its_connection_stays(server):
+    _, port = server
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    said = []
+    for path in ("/", "/slow"):
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        answer.read()
+        said.append(answer.headers["Connection"])
+    connection.close()
+
+    assert said == ["keep-alive", "close"]
+
+
 def test_a_server_that_stops_answers_everyone_who_has_connected(server):
     """Two requests are in flight and four wait for a thread when it is told to stop."""
     process, port = server
