@@ -1,6 +1,8 @@
 """The ground's own endpoints: the audit trail, limits, health, and the answer for paths that do not exist."""
 
 import logging
+import threading
+from contextvars import copy_context
 
 from django.core.cache import cache
 from django.db import DatabaseError, connection
@@ -20,6 +22,8 @@ from .models import AuditEvent
 from .permissions import ANY_STAFF
 from .serializers import AuditEventSerializer, LimitsSerializer
 from .viewsets import PlatformView, ResourceViewSet
+
+PATIENCE = 3  # seconds that readiness gives the database, connecting included
 
 
 class AuditViewSet(ResourceViewSet):
@@ -93,23 +97,33 @@ def ready(request):
     """
     The database, the cache and the migrations: 200 when this process can serve, else 503 naming what is not.
 
-    Says so within about two seconds even of a database that hangs. Asks by a connection of its own, so that it tells
+    Says so within about three seconds even of a database that hangs. Asks by a connection of its own, so that it tells
     of a database that takes no more connections, and holds none that a request needs.
     """
-    probing = _probing_connection()
-    try:
-        state = {part: _state_of(part, PROBES[part], probing) for part in ("database", "cache")}
-        is_there = state["database"] == "ok"
-        state["migrations"] = _state_of("migrations", PROBES["migrations"], probing) if is_there else "unknown"
-    finally:
-        _close(probing)
+    told = {"database": "unavailable", "cache": _state_of("cache", None), "migrations": "unknown"}
+    # In a thread of its own, for a database that hangs with the question already asked answers no timeout either.
+    asking = threading.Thread(target=copy_context().run, args=(_ask_database, told, _probing_connection()), daemon=True)
+    asking.start()
+    asking.join(PATIENCE)
+    if asking.is_alive():
+        logs.event("not_ready", level=logging.ERROR, part="database", error="TimeoutError")
+    state = dict(told)
     well = all(said == "ok" for said in state.values())
     return JsonResponse({"status": "ok" if well else "unavailable", **state}, status=200 if well else 503)
 
 
-def _state_of(part, probe, probing):
+def _ask_database(told, probing):
     try:
-        return probe(probing) or "ok"
+        told["database"] = _state_of("database", probing)
+        if told["database"] == "ok":
+            told["migrations"] = _state_of("migrations", probing)
+    finally:
+        _close(probing)
+
+
+def _state_of(part, probing):
+    try:
+        return PROBES[part](probing) or "ok"
     except Exception as error:
         # A probe may fail in any way its library knows; each means: not ready. Its words can name hosts and values.
         logs.event("not_ready", level=logging.ERROR, part=part, error=type(error).__name__)
@@ -118,6 +132,7 @@ def _state_of(part, probe, probing):
 
 def _probing_connection():
     probing = connection.copy()
+    probing.inc_thread_sharing()
     options = probing.settings_dict["OPTIONS"]
     if probing.vendor == "postgresql":
         options |= {"connect_timeout": 2, "options": "-c statement_timeout=1s -c lock_timeout=1s"}

@@ -1,3 +1,5 @@
+import threading
+
 import pytest
 
 from support_platform import views
@@ -16,6 +18,20 @@ def test_ready_when_database_cache_and_migrations_are(client):
 
     assert answer.status_code == 200
     assert answer.json() == {"status": "ok", "database": "ok", "cache": "ok", "migrations": "ok"}
+
+
+@pytest.mark.django_db
+def test_a_database_that_hangs_is_told_in_time(client, monkeypatch):
+    goes_on = threading.Event()
+    monkeypatch.setattr(views, "PATIENCE", 0.1)
+    monkeypatch.setitem(views.PROBES, "database", lambda probing: goes_on.wait(30) and 1 / 0)
+
+    answer = client.get("/health/ready/")
+    goes_on.set()
+
+    assert answer.status_code == 503
+    told = {"status": "unavailable", "database": "unavailable", "cache": "ok", "migrations": "unknown"}
+    assert answer.json() == told
 
 
 @pytest.mark.django_db
