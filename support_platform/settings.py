@@ -236,6 +236,10 @@ DEPLOYMENT_TREATMENT = "trading.deployments.treat_deployments"
 DEPLOYMENT_FIGURES = "analytics.queries.deployment_figures"
 AUDIT_INVERSES = ("accounts.inverses.INVERSES", "trading.inverses.INVERSES")
 
+# What the console's pages are made of besides a row's own fields, in their order: panels of "home", and of each model's
+# rows (support_platform/console/panels.py).
+CONSOLE_PANELS = {}
+
 LOGIN_URL = "admin:login"
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_HTTPONLY = True

@@ -23,7 +23,7 @@ from support_platform.exceptions import InvalidChange, OperationRefused, OutOfRe
 from support_platform.models import AuditEvent
 from support_platform.retries import retried
 
-from . import lists
+from . import lists, panels
 from .actions import ActionsMixin, refused_text
 from .forms import PAGE_FIELDS, OperationForm
 
@@ -265,6 +265,7 @@ class OperationAdmin(ActionsMixin, ModelAdmin):
                 (operation, self.url("operate", operation.name)) for operation in self.allowed_operations(request)
             ]
             context["related_lists"] = self.related_lists(request, obj)
+            context["panels"] = panels.rendered(self.opts.label_lower, request, obj)
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def related_lists(self, request, obj):

@@ -25,7 +25,7 @@ from support_platform.models import AuditEvent
 from support_platform.pages import fault_page, unavailable_page
 from support_platform.retries import retried
 
-from . import lists
+from . import lists, panels
 from .base import OperationAdmin, actor_of
 from .look import navigation
 
@@ -129,7 +129,8 @@ class ConsoleSite(UnfoldAdminSite):
 
     def index(self, request, extra_context=None):
         own = AuditEvent.objects.visible_to(request.user).filter(actor_id=request.user.pk).order_by("-at", "-id")[:10]
-        return super().index(request, {"own_events": own, **(extra_context or {})})
+        shown = {"own_events": own, "panels": panels.rendered(panels.HOME, request)}
+        return super().index(request, {**shown, **(extra_context or {})})
 
     def get_log_entries(self, request):
         return []  # Django's own log of actions is not kept; the audit trail is
