@@ -62,6 +62,11 @@ def newest_prices(scope, span, limit):
     return [row for rows in _newest(scope, span, limit) for row in _order_prices(rows)]
 
 
+def newest_placed_prices(scope, span, limit):
+    """The newest orders whose instant is known."""
+    return _order_prices(next(_newest(scope, span, limit)))
+
+
 def order_prices(scope, span):
     return _order_prices(Order.objects.filter(**scope, **span.lookups("placed_at")))
 

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal, localcontext
 from heapq import nsmallest
 from typing import Any, NamedTuple
@@ -143,6 +143,16 @@ def series(orders: Iterable[OrderPrices], interval: str) -> list[dict]:
                 }
             )
         return rows
+
+
+def by_hour(orders: Iterable[OrderPrices]) -> list[dict]:
+    """The mean bps of each hour of the day in UTC, 0 to 23, None where no order counts; without an instant in none."""
+    with localcontext(EXACT):
+        hours = [[] for _ in range(24)]
+        for order in orders:
+            if order.at is not None and not _exclusion(order):
+                hours[order.at.astimezone(UTC).hour].append(_slip(order).bps)
+        return [{"hour": hour, "count": len(bps), "mean_bps": number(mean(bps))} for hour, bps in enumerate(hours)]
 
 
 def _exclusion(order: OrderPrices) -> str | None:

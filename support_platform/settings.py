@@ -238,7 +238,12 @@ AUDIT_INVERSES = ("accounts.inverses.INVERSES", "trading.inverses.INVERSES")
 
 # What the console's pages are made of besides a row's own fields, in their order: panels of "home", and of each model's
 # rows (support_platform/console/panels.py).
-CONSOLE_PANELS = {}
+FIGURES_PANELS = [f"analytics.panels.{figures}Panel" for figures in ("Performance", "Latency", "Slippage")]
+CONSOLE_PANELS = {
+    "accounts.user": [*FIGURES_PANELS],
+    "trading.strategy": [*FIGURES_PANELS],
+    "trading.deployment": [*FIGURES_PANELS],
+}
 
 LOGIN_URL = "admin:login"
 SESSION_COOKIE_AGE = 12 * 3600

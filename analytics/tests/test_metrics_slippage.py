@@ -169,3 +169,22 @@ def test_slippage_series_by_hand():
         "total_cost": D(10),
     }
     assert (second["start"], second["count"]) == (START + timedelta(hours=2), 1)
+
+
+def test_slippage_by_hour_of_the_day_by_hand():
+    later = START + timedelta(days=3, hours=4)
+    orders = [
+        order_prices("100", "101"),
+        order_prices("100", "103", at=START + timedelta(days=1)),
+        order_prices("100", "99", at=later),
+        order_prices("100", "", at=later + timedelta(hours=1)),
+        order_prices("100", "150", at=None),
+    ]
+
+    hours = slippage.by_hour(orders)
+
+    assert [hour["hour"] for hour in hours] == list(range(24))
+    assert hours[10] == {"hour": 10, "count": 2, "mean_bps": 200}
+    assert hours[14] == {"hour": 14, "count": 1, "mean_bps": -100}
+    assert sum(hour["count"] for hour in hours) == 3
+    assert hours[15]["mean_bps"] is None

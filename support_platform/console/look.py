@@ -39,7 +39,10 @@ UNFOLD = {
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "COLORS": COLORS,
-    "STYLES": [lambda request: static("support_platform/console.css")],
+    "STYLES": [
+        lambda request: static("support_platform/console.css"),
+        lambda request: static("support_platform/rows.css"),
+    ],
     "SIDEBAR": {"show_search": True, "command_search": True},
 }
 
