@@ -19,6 +19,8 @@ MAY_IMPORT = {
     # From outside: HTTP, commands, rows. Only armed.py wraps the application that it serves.
     "faults": {"support_platform"},
     "benchmarks": {"faults"},
+    # Tests throughout: what a person sees, beside the rows that it is made of.
+    "browser": {"support_platform", "accounts", "trading", "analytics"},
 }
 LOOKS_UP = {ROOT / "support_platform" / name for name in ("urls.py", "settings.py", "management")}
 NOT_HERE = {"services", "selectors", "repositories", "utils", "helpers", "constants", "signals"}
