@@ -57,8 +57,8 @@ class UserViewSet(ResourceViewSet):
     answers = {"reset_password": {202: PasswordResetAnswerSerializer}, "set_status": StatusAnswerSerializer}
     further_buckets = {"reset_password": ("reset",)}
 
-    def get_queryset(self):
-        return User.objects.visible_to(self.request.user)
+    def rows(self, staff):
+        return User.objects.visible_to(staff)
 
     def get_object(self):
         try:

@@ -12,12 +12,12 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.exceptions import ValidationError as InvalidRequest
-from rest_framework.filters import BaseFilterBackend
 
 from .exceptions import OutOfReach
 from .ids import is_id
 from .instants import parse_instant
 from .models import AuditEvent
+from .statements import Given
 from .text import check_text
 
 
@@ -120,8 +120,8 @@ class StrictFilterSet(django_filters.FilterSet):
     Also refuses a span that ends before it begins: `x_after` past `x_before`.
     """
 
-    def __init__(self, data, queryset, *, request):
-        self.data, self.queryset, self.request = data, queryset, request
+    def __init__(self, data, *, request):
+        self.data, self.request = data, request
 
     def cleaned(self):
         """
@@ -150,9 +150,8 @@ class StrictFilterSet(django_filters.FilterSet):
         :raises OutOfReach: if the list is one of somebody who is out of the caller's reach
         """
 
-    def filtered(self):
-        """The queryset with what the given parameters leave of it."""
-        values, queryset = self.cleaned(), self.queryset
+    def applied(self, queryset, values):
+        """The queryset with what these values of parameters leave of it."""
         for name in (name for name in self.base_filters if name in values):
             declared = self.base_filters[name]
             if declared.method:
@@ -160,6 +159,40 @@ class StrictFilterSet(django_filters.FilterSet):
             else:
                 queryset = declared.filter(queryset, values[name])
         return queryset
+
+    def shape(self, values):
+        """
+        What the SQL of the filtered queryset depends on besides the values that are bound: the names of these, and the
+        others with their few values. None if it depends on more (support_platform/shapes.py).
+        """
+        shape = []
+        for name, value in values.items():
+            declared = self.base_filters[name]
+            if _is_bound(declared):
+                shape.append(name)
+            elif isinstance(declared, ChoiceFilter | BooleanFilter):
+                shape.append((name, value))
+            else:
+                return None
+        return frozenset(shape)
+
+    def as_given(self, values, model):
+        """The same with a Given in the place of each value that is bound."""
+        return {
+            name: Given(name, model._meta.get_field(self.base_filters[name].field_name))
+            if _is_bound(self.base_filters[name])
+            else value
+            for name, value in values.items()
+        }
+
+
+def _is_bound(declared):
+    """Whether a filter compares a column with the value and does nothing else."""
+    return (
+        isinstance(declared, IdFilter | InstantFilter | TextFilter)
+        and declared.lookup_expr in ("exact", "gte", "lt")
+        and not (declared.method or declared.exclude or declared.distinct)
+    )
 
 
 def check_parameters(request, allowed):
@@ -179,15 +212,6 @@ def check_parameters(request, allowed):
             errors[name] = [ErrorDetail("Give a value, or leave the parameter out.", code="empty")]
     if errors:
         raise InvalidRequest(errors)
-
-
-class StrictFilterBackend(BaseFilterBackend):
-    """The list's `filterset_class`; every invalid value is refused by name, with its code."""
-
-    def filter_queryset(self, request, queryset, view):
-        if view.filterset_class is None:
-            return queryset
-        return view.filterset_class(request.query_params, queryset, request=request).filtered()
 
 
 class AuditEventFilter(StrictFilterSet):

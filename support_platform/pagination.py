@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from django.core import signing
-from django.db.models import F
-from django.db.models.fields.tuple_lookups import TupleGreaterThan, TupleLessThan
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.pagination import BasePagination
 from rest_framework.response import Response
 
-from . import rows
 from .instants import parse_instant
 from .renderers import Page
+from .shapes import Part
 
 SALT = "support_platform.pagination"
 _SIZE = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
@@ -52,17 +50,16 @@ class KeysetPagination(BasePagination):
     max_page_size = 1000
     parameters = ("cursor", "page_size", "ordering", "include_total")
 
-    def paginate_queryset(self, queryset, request, view=None):
-        """The page's rows as the view's serializer would answer them."""
-        self.request = request
-        self.serializer_class = view.get_serializer_class()
+    def paginate_queryset(self, listing, request, view=None):
+        """The page's rows as the view's serializer would answer them, of a `shapes.Listing` or `shapes.Rows`."""
+        self.request, self.view = request, view
         self.size = self._page_size(request.query_params.get("page_size"))
         self.ordering = self._ordering(request.query_params.get("ordering"), view.orderings)
         self.with_total = self._include_total(request.query_params.get("include_total"))
         self.seal = self._seal(request)
         position = self._position(request.query_params.get("cursor"))
-        self.total = self._count(queryset) if self.with_total else None
-        page = self._page(queryset, position)
+        self.total = self._count(listing) if self.with_total else None
+        page = self._page(listing, position)
         more = len(page) > self.size
         page = page[: self.size]
         backward = position is not None and position.backward
@@ -84,35 +81,27 @@ class KeysetPagination(BasePagination):
                 body["total_is_capped"] = True
         return Response(body)
 
-    def _count(self, queryset):
+    def _count(self, listing):
         """How many there are, counted to one more than `max_total`."""
-        return queryset.order_by().values("pk")[: self.max_total + 1].count()
+        return listing.queryset.order_by().values("pk")[: self.max_total + 1].count()
 
-    def _page(self, queryset, position):
+    def _page(self, listing, position):
         """One page and one row more, from the part with values and then, if any room is left, the part without."""
         column = self.ordering.lstrip("-")
-        backward = position is not None and position.backward
-        descending = self.ordering.startswith("-") != backward
-        nullable = queryset.model._meta.get_field(column).null
-        parts = [False, True] if nullable else [False]
-        if backward:
+        is_backward = position is not None and position.backward
+        is_descending = self.ordering.startswith("-") != is_backward
+        is_nullable = listing.read_by.model._meta.get_field(column).null
+        parts = [False, True] if is_nullable else [False]
+        if is_backward:
             parts.reverse()
-        if nullable and position is not None:
+        if is_nullable and position is not None:
             parts = parts[parts.index(position.value is None) :]
-        read = rows.reader_of(self.serializer_class)
         page = []
-        for empty in parts:
-            part = queryset.filter(**{f"{column}__isnull": empty}) if nullable else queryset
-            here = position is not None and (position.value is None) == empty
-            fields = ["id"] if empty else [column, "id"]
-            if here:
-                lookup = TupleLessThan if descending else TupleGreaterThan
-                if empty:
-                    part = part.filter(**{"id__lt" if descending else "id__gt": position.id})
-                else:
-                    part = part.filter(lookup((F(column), F("id")), (position.value, position.id)))
-            order = [f"-{field}" if descending else field for field in fields]
-            page.extend(read(part.order_by(*order)[: self.size + 1 - len(page)]))
+        for is_empty in parts:
+            is_first = position is None or (position.value is None) != is_empty
+            part = Part(column, is_descending, is_nullable, is_empty, is_first)
+            at, row_id = (None, None) if is_first else (position.value, position.id)
+            page += listing.read(part, at, row_id, self.size + 1 - len(page))
             if len(page) > self.size:
                 break
         return page

@@ -10,13 +10,14 @@ not known here is converted by itself: the list says what the serializer says, o
 import operator
 from functools import cache
 
-from django.db import models
+from django.db import connections, models
 from django.db.models import Expression, Func, TextField
 from django.db.models.sql import Query
 from rest_framework import serializers
 
 from .decimals import ExactDecimalField
 from .fields import DecimalField, InstantField
+from .statements import Written
 
 # Whose answer is the column's value as it is.
 _AS_KEPT = (
@@ -55,13 +56,13 @@ class InstantText(AsText):
 
 def instant_of_text(text):
     """An InstantText as format_instant writes it. PostgreSQL leaves the zeros at a fraction's end out."""
-    fraction = "" if len(text) == 19 else text[19:].ljust(7, "0")
-    return f"{text[:10]}T{text[11:19]}{fraction}Z"
+    fraction = text[19:]
+    return f"{text[:10]}T{text[11:19]}{fraction.ljust(7, '0')}Z" if fraction else f"{text[:10]}T{text[11:]}Z"
 
 
 class Columns(Expression):
     """
-    Several columns as one expression, whose SQL is written once and not for every page. They are the select's last;
+    Several columns as one expression, whose SQL is written once and not for every query. They are the select's last;
     `place` is how many stand before, which the numbers of `converters` count.
     """
 
@@ -111,23 +112,29 @@ class Reader:
         self._selected = {}
 
     def __call__(self, queryset):
+        return self.read(self.written(queryset, connections[queryset.db]), {})
+
+    def written(self, queryset, connection, *, is_limited=False):
+        """The SQL that reads these rows (statements.Written); the queryset may hold what is given on each run."""
         query = queryset.query.chain()
         annotations = [self._annotation(query, name) for name in self.annotations.values()]
         query.set_annotation_mask(())
         query.clear_select_clause()
-        compiler = query.get_compiler(queryset.db)
-        columns = self._columns_for(compiler)
+        columns = self._columns_for(query.get_compiler(connection=connection))
         query.set_select([*annotations, columns])
-        rows = compiler.results_iter()
-        if columns.converters:
-            rows = compiler.apply_converters(rows, columns.converters)
+        return Written(query, connection, is_limited=is_limited, converters=columns.converters)
+
+    def read(self, written, given, *, is_prepared=False):
+        """The rows of what `written` wrote, as dicts."""
+        rows = written.rows(given, is_prepared=is_prepared)
         if self.in_order:
             rows = map(self.in_order, rows)
         rows = [dict(zip(self.names, row, strict=True)) for row in rows]
         for name, convert in self.conversions:
             for row in rows:
-                if row[name] is not None:
-                    row[name] = convert(row[name])
+                value = row[name]
+                if value is not None:
+                    row[name] = convert(value)
         return rows
 
     def _columns_for(self, compiler):

@@ -1,17 +1,20 @@
 """
-SQL that the ORM writes once and every request runs: for the few statements that stand on each request's way.
-
-PostgreSQL plans them once for each connection too (planning takes ten times as long as running them). Lists are not
-for this room: their best plan depends on whose rows they are.
+SQL that the ORM writes once and many requests run: for what stands on each request's way.
 
     _BY_EMAIL = Statement(lambda: User.objects.filter(email=Given("email", TextField())), columns_of(User))
     row = _BY_EMAIL.first(email="ann@demo.example")
+
+Lists have theirs by `shapes`.
 """
 
-from weakref import WeakKeyDictionary
+import re
+from contextlib import contextmanager
+from functools import cached_property
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, NotSupportedError, connections
-from django.db.models import Expression
+from django.db.models import Expression, IntegerField
+
+_PLACES = re.compile("%[%s]")
 
 
 class Given(Expression):
@@ -30,41 +33,104 @@ def columns_of(model, prefix=""):
     return tuple(f"{prefix}{field.attname}" for field in model._meta.concrete_fields)
 
 
+class Written:
+    """
+    The SQL of a query with a place for each Given in it, and how the values of its rows are converted.
+
+    With `is_limited` each run gives a `limit`. `converters` come on top of the query's own: of columns that it has in
+    one expression, as the compiler gives them.
+    """
+
+    def __init__(self, query, connection, *, is_limited=False, converters=None):
+        compiler = query.get_compiler(connection=connection)
+        self.sql, self.params = compiler.as_sql()
+        if is_limited:
+            self.sql, self.params = f"{self.sql} LIMIT %s", (*self.params, Given("limit", IntegerField()))
+        found = compiler.get_converters([expression for expression, _, _ in compiler.select])
+        self._converters = [*found.items(), *(converters or {}).items()]
+        if connection.vendor == "postgresql":
+            self._write_constants()
+
+    def rows(self, given, *, is_prepared=False):
+        """
+        The rows, each a tuple or a list.
+
+        With `is_prepared` PostgreSQL plans it once for each connection, and not anew for the values of each run: for
+        what is found by a unique key, where planning takes ten times as long as running.
+        """
+        connection = connections[DEFAULT_DB_ALIAS]
+        rows = _fetched(connection, self.sql, self.values(connection, given), is_prepared)
+        return [self._converted(row, connection) for row in rows] if self._converters else rows
+
+    def values(self, connection, given):
+        return [
+            param.output_field.get_db_prep_value(given[param.name], connection) if type(param) is Given else param
+            for param in self.params
+        ]
+
+    def _converted(self, row, connection):
+        row = list(row)
+        for position, (converters, expression) in self._converters:
+            for convert in converters:
+                row[position] = convert(row[position], expression, connection)
+        return row
+
+    def _write_constants(self):
+        """What is no Given becomes part of the SQL: nobody has to send it each time."""
+        from psycopg.sql import quote  # which need not be there for SQLite
+
+        given, left = [], iter(self.params)
+
+        def written(place):
+            if place[0] == "%%":
+                return "%%"
+            param = next(left)
+            if type(param) is Given:
+                given.append(param)
+                return "%s"
+            return quote(param).replace("%", "%%")
+
+        self.sql, self.params = _PLACES.sub(written, self.sql), given
+
+
+@contextmanager
+def for_all_threads():
+    """A connection to write with what outlives the thread that asks for it: not that thread's own."""
+    connection = connections[DEFAULT_DB_ALIAS].copy()
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
 class Statement:
     """The columns of the first row of a queryset, which holds a Given for whatever differs from run to run."""
 
     def __init__(self, build, columns):
         self._build, self._columns = build, columns
-        self._compiled = WeakKeyDictionary()  # connection (each thread has its own) -> (compiler, sql, params)
+
+    @cached_property
+    def _written(self):
+        with for_all_threads() as connection:
+            return Written(self._build().values_list(*self._columns)[:1].query, connection)
 
     def first(self, **given):
-        """The row as a tuple, or None."""
+        """The row, or None."""
         connection = connections[DEFAULT_DB_ALIAS]
         if not _is_to_be_asked(connection):
-            return self._first(connection, given)
+            return self._first(given)
         connection.health_check_done = True
         try:
-            return self._first(connection, given)
+            return self._first(given)
         except DatabaseError as error:
             # "cached plan must not change result type": a migration has changed a column since it was planned.
             if connection.is_usable() and not isinstance(error, NotSupportedError):
                 raise
             connection.close()
-        return self._first(connection, given)
+        return self._first(given)
 
-    def _first(self, connection, given):
-        if connection not in self._compiled:
-            compiler = self._build().values_list(*self._columns)[:1].query.get_compiler(connection=connection)
-            self._compiled[connection] = (compiler, *compiler.as_sql())
-        compiler, sql, params = self._compiled[connection]
-        values = [
-            param.output_field.get_db_prep_value(given[param.name], connection) if isinstance(param, Given) else param
-            for param in params
-        ]
-        with _preparing_cursor(connection) as cursor:
-            cursor.execute(sql, values)
-            rows = cursor.fetchmany(1)
-        return next(compiler.results_iter([rows], tuple_expected=True), None)
+    def _first(self, given):
+        return next(iter(self._written.rows(given, is_prepared=True)), None)
 
 
 def _is_to_be_asked(connection):
@@ -80,15 +146,19 @@ def _is_to_be_asked(connection):
     )
 
 
-def _preparing_cursor(connection):
+def _fetched(connection, sql, values, is_prepared):
     """
-    On PostgreSQL one that binds in the server, which prepares what it runs; settings.py has the threshold. Not while
-    Django logs statements: of a prepared one it would show nothing.
+    All rows of a query. On PostgreSQL by a cursor of the driver's own, which binds the values in the server; not while
+    somebody watches Django's cursors (tests count what they run), or has put something in their way.
     """
-    if connection.vendor != "postgresql" or connection.queries_logged:
-        return connection.cursor()
-    from django.db.backends.postgresql.base import ServerBindingCursor  # psycopg need not be there for SQLite
+    if connection.vendor != "postgresql" or connection.queries_logged or connection.execute_wrappers:
+        with connection.cursor() as cursor:
+            cursor.execute(sql, values)
+            return cursor.fetchall()
+    from psycopg import Cursor
 
     connection.close_if_health_check_failed()
     connection.ensure_connection()
-    return connection._prepare_cursor(ServerBindingCursor(connection.connection))
+    connection.validate_no_broken_transaction()
+    with connection.wrap_database_errors:
+        return Cursor(connection.connection).execute(sql, values, prepare=is_prepared).fetchall()

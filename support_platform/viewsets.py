@@ -15,7 +15,7 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from . import idempotency, throttling
+from . import idempotency, shapes, throttling
 from .audit import Actor
 from .filters import check_parameters
 from .ids import is_id
@@ -85,7 +85,7 @@ class ResourceViewSet(PlatformView, GenericViewSet):
     One resource: rows a staff member may see, addressed by id.
 
     A subclass names `rights` (action -> right), `orderings`, `filterset_class`, `serializer_class` (the answer),
-    `inputs` (action -> serializer of the body) and `get_queryset`, already scoped to the caller's broker.
+    `inputs` (action -> serializer of the body) and `rows`, already scoped to the caller's broker.
     """
 
     lookup_value_regex = "[1-9][0-9]{0,18}"
@@ -114,16 +114,28 @@ class ResourceViewSet(PlatformView, GenericViewSet):
             self.get_object()
 
     # --- reads ---------------------------------------------------------------------------------------
+    def rows(self, staff):
+        """The rows that a staff member may see; of the member it may ask what `shapes.Caller` has."""
+        raise NotImplementedError
+
+    def get_queryset(self):
+        return self.rows(self.request.user)
+
     def list(self, request):
-        return self.answer_list(self.get_queryset())
+        filters = self.filters()
+        return self.answer_list(shapes.Listing(self, filters, request.user), filters)
 
     def retrieve(self, request, pk):
         return self.answer(self.get_object())
 
-    def answer_list(self, queryset):
-        page = self.paginate_queryset(self.filter_queryset(queryset))
-        if not page and self.filterset_class is not None:
-            self.filterset_class(self.request.query_params, queryset, request=self.request).check_empty()
+    def filters(self):
+        return self.filterset_class(self.request.query_params, request=self.request)
+
+    def answer_list(self, listing, filters=None):
+        """One page of a `shapes.Listing` or `shapes.Rows`."""
+        page = self.paginate_queryset(listing)
+        if not page and filters is not None:
+            filters.check_empty()
         return self.get_paginated_response(page)
 
     def get_object(self):

@@ -22,9 +22,9 @@ class SoftDeletedFilter(OwnedFilter):
         """active: the rows that are not deleted, as without this parameter."""
         return queryset.deleted() if value == "deleted" else queryset.kept()
 
-    def filtered(self):
-        queryset = super().filtered()
-        return queryset if "status" in self.data else queryset.kept()
+    def applied(self, queryset, values):
+        queryset = super().applied(queryset, values)
+        return queryset if "status" in values else queryset.kept()
 
 
 class StrategyFilter(SoftDeletedFilter):
@@ -86,6 +86,6 @@ class TimelineFilter(StrictFilterSet):
     at_after = InstantFilter(field_name="at", lookup_expr="gte")
     at_before = InstantFilter(field_name="at", lookup_expr="lt")
 
-    def filtered(self):
-        """From the row of one trader to what happened to it."""
-        return queries.Timeline(self.queryset.get(), self.request.user, **self.cleaned())
+    def of(self, trader):
+        """What happened to a trader."""
+        return queries.Timeline(trader, self.request.user, **self.cleaned())

@@ -15,4 +15,4 @@ class TimelinePagination(KeysetPagination):
             beyond = position.value, kind, int(row_id)
         is_descending = self.ordering.startswith("-") != backward
         entries = timeline.entries(self.size + 1, beyond=beyond, descending=is_descending)
-        return self.serializer_class(entries, many=True).data
+        return self.view.get_serializer(entries, many=True).data

@@ -1,6 +1,7 @@
 from rest_framework.decorators import action
 
 from accounts.models import User
+from support_platform import shapes
 from support_platform.fields import NothingSerializer
 from support_platform.filters import BooleanField
 from support_platform.models import AuditEvent
@@ -47,8 +48,8 @@ class StrategyViewSet(ResourceViewSet):
         }
     }
 
-    def get_queryset(self):
-        return Strategy.objects.visible_to(self.request.user).with_active_deployments()
+    def rows(self, staff):
+        return Strategy.objects.visible_to(staff).with_active_deployments()
 
     def destroy(self, request, pk):
         """
@@ -99,8 +100,8 @@ class DeploymentViewSet(ResourceViewSet):
     serializer_class = DeploymentSerializer
     inputs = {"partial_update": UpdateDeploymentSerializer}
 
-    def get_queryset(self):
-        return Deployment.objects.visible_to(self.request.user)
+    def rows(self, staff):
+        return Deployment.objects.visible_to(staff)
 
     def partial_update(self, request, pk):
         """
@@ -134,8 +135,8 @@ class TradeViewSet(ResourceViewSet):
     answers = {"partial_update": CorrectTradeAnswerSerializer}
     parameters = {"corrections": KeysetPagination.parameters}
 
-    def get_queryset(self):
-        return Trade.objects.visible_to(self.request.user)
+    def rows(self, staff):
+        return Trade.objects.visible_to(staff)
 
     def partial_update(self, request, pk):
         """
@@ -156,7 +157,7 @@ class TradeViewSet(ResourceViewSet):
         """List every correction of a trade: who, when, why, and what was before and after."""
         trade = self.get_object()
         events = AuditEvent.objects.filter(subject_type="trade", subject_id=trade.pk, action="trade.corrected")
-        return self.answer_list(events)
+        return self.answer_list(shapes.Rows(self, events))
 
 
 class ScannerViewSet(ResourceViewSet):
@@ -173,8 +174,8 @@ class ScannerViewSet(ResourceViewSet):
     serializer_class = ScannerSerializer
     inputs = dict.fromkeys(("destroy", "restore"), NothingSerializer)
 
-    def get_queryset(self):
-        return Scanner.objects.visible_to(self.request.user)
+    def rows(self, staff):
+        return Scanner.objects.visible_to(staff)
 
     def destroy(self, request, pk):
         """Delete a scanner softly."""
@@ -204,9 +205,9 @@ class TimelineViewSet(ResourceViewSet):
     pagination_class = TimelinePagination
     tag = "Audit"
 
-    def get_queryset(self):
-        return User.objects.visible_to(self.request.user)
+    def rows(self, staff):
+        return User.objects.visible_to(staff)
 
     def list(self, request, pk):
-        timeline = self.filter_queryset(User.objects.filter(pk=self.get_object().pk))
+        timeline = self.filters().of(self.get_object())
         return self.get_paginated_response(self.paginate_queryset(timeline))

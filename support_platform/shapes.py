@@ -1,0 +1,116 @@
+"""
+The SQL of lists: written by the ORM once for each shape of a request, and run for every request of that shape.
+
+A shape is all that the text of the SQL depends on: the view, which filters are given (and the value of those that
+choose among conditions), the order, where the page begins. Values are bound on each run. The caller is not part of a
+shape, so the SQL is written for a stand-in that knows only what it may: its broker and id are bound on each run too,
+and whatever it was asked for its rights must be answered alike. So no caller is answered by what was written for
+another's reach. Lists that cannot be had this way (a search) are written anew each time.
+"""
+
+from typing import NamedTuple
+
+from django.db.models import BigIntegerField, DateTimeField, F
+from django.db.models.fields.tuple_lookups import TupleGreaterThan, TupleLessThan
+
+from . import rows
+from .statements import Given, for_all_threads
+
+# More are forgotten together. In practice there are some dozens.
+MOST = 500
+
+
+class Part(NamedTuple):
+    """
+    A stretch of a list in one order: by a column and, for ties, by id. Of a column that can be null it has the rows
+    with a value or (`is_empty`) those without.
+    """
+
+    column: str
+    is_descending: bool
+    is_nullable: bool
+    is_empty: bool
+    is_first: bool
+
+    def of(self, queryset, at, row_id):
+        """Its rows in their order; unless it is the first one, those beyond the row (at, row_id)."""
+        if self.is_nullable:
+            queryset = queryset.filter(**{f"{self.column}__isnull": self.is_empty})
+        if not self.is_first and self.is_empty:
+            queryset = queryset.filter(**{"id__lt" if self.is_descending else "id__gt": row_id})
+        elif not self.is_first:
+            beyond = TupleLessThan if self.is_descending else TupleGreaterThan
+            queryset = queryset.filter(beyond((F(self.column), F("id")), (at, row_id)))
+        fields = ["id"] if self.is_empty else [self.column, "id"]
+        return queryset.order_by(*(f"-{field}" if self.is_descending else field for field in fields))
+
+
+class Caller:
+    """Stands for a caller while SQL is written. It has nothing else, so SQL cannot depend on anything else of it."""
+
+    __slots__ = ("_staff", "answered", "broker_id", "pk")
+
+    def __init__(self, staff):
+        self._staff, self.answered = staff, {}
+        self.pk = Given("caller", BigIntegerField())
+        self.broker_id = None if staff.broker_id is None else Given("caller_broker", BigIntegerField())
+
+    def has_perm(self, right):
+        self.answered[right] = self._staff.has_perm(right)
+        return self.answered[right]
+
+
+class Listing:
+    """The rows of a view that a caller may see, filtered as asked."""
+
+    def __init__(self, view, filters, staff):
+        self.view, self.filters, self.staff = view, filters, staff
+        self.given = filters.cleaned()
+        self.read_by = rows.reader_of(view.get_serializer_class())
+
+    @property
+    def queryset(self):
+        return self.filters.applied(self.view.rows(self.staff), self.given)
+
+    def read(self, part, at, row_id, limit):
+        """The first rows of a Part, as dicts."""
+        shape = self.filters.shape(self.given)
+        if shape is None:
+            return self.read_by(part.of(self.queryset, at, row_id)[:limit])
+        values = {**self.given, "caller": self.staff.pk, "caller_broker": self.staff.broker_id}
+        values |= {"beyond": at, "beyond_id": row_id, "limit": limit}
+        return self.read_by.read(self._written((type(self.view), part, shape)), values)
+
+    def _written(self, key):
+        key = (*key, self.staff.broker_id is None)
+        for answered, written in _written.get(key, ()):
+            if all(self.staff.has_perm(right) == answer for right, answer in answered.items()):
+                return written
+        with for_all_threads() as connection:
+            answered, queryset = self.as_shape(key[1])
+            written = self.read_by.written(queryset, connection, is_limited=True)
+        if len(_written) > MOST:
+            _written.clear()
+        _written[key] = [*_written.get(key, ()), (answered, written)]
+        return written
+
+    def as_shape(self, part):
+        """What was asked of the caller, and the rows of a Part with everything else given on each run."""
+        caller = Caller(self.staff)
+        given = self.filters.as_given(self.given, self.read_by.model)
+        queryset = self.filters.applied(self.view.rows(caller), given)
+        place = Given("beyond", DateTimeField()), Given("beyond_id", BigIntegerField())
+        return caller.answered, part.of(queryset, *place)
+
+
+class Rows:
+    """As a Listing, of any queryset; written anew each time."""
+
+    def __init__(self, view, queryset):
+        self.queryset, self.read_by = queryset, rows.reader_of(view.get_serializer_class())
+
+    def read(self, part, at, row_id, limit):
+        return self.read_by(part.of(self.queryset, at, row_id)[:limit])
+
+
+_written = {}  # shape -> [(rights that were asked for with the answers, statements.Written)]

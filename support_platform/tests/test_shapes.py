@@ -1,0 +1,140 @@
+"""A list's SQL is written once for each shape of a request, and is what would be written for each request alone."""
+
+import random
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+from django.db import connection
+from django.http import QueryDict
+
+from support_platform import shapes
+from support_platform.filters import BooleanFilter, ChoiceFilter, IdFilter, InstantFilter
+from support_platform.statements import Given, Written
+from support_platform.tests.calls import all_calls
+from trading.tests.factories import DeploymentFactory, TradeFactory
+from trading.views import TradeViewSet
+
+# Of one table; a trader's timeline merges several.
+LISTS = [pytest.param(c.view, id=str(c)) for c in all_calls() if c.is_list and hasattr(c.serializer_class, "Meta")]
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+TEXTS = ["abc", "100% of 'x' %s", "ü_\\", "%%"]
+
+
+@pytest.fixture(autouse=True)
+def written(db, monkeypatch):
+    """The shapes that are known, none at first; on PostgreSQL their constants stay among the parameters."""
+    monkeypatch.setattr(shapes, "_written", {})
+    monkeypatch.setattr(Written, "_write_constants", lambda written: None)
+    return shapes._written
+
+
+def caller(pk=1, broker_id=1, may=True):
+    return SimpleNamespace(pk=pk, broker_id=broker_id, has_perm=lambda right: may)
+
+
+def listing(view, staff, **query):
+    given = QueryDict(mutable=True)
+    given.update(query)
+    request = SimpleNamespace(query_params=given, user=staff, method="GET")
+    view = view(request=request, action="list", kwargs={}, format_kwarg=None)
+    return shapes.Listing(view, view.filters(), staff)
+
+
+def some_value(name, declared, dice):
+    if isinstance(declared, IdFilter):
+        return str(dice.choice([1, 7, 2**62]))
+    if isinstance(declared, InstantFilter):
+        return (NOON + timedelta(days=name.endswith("_before"), seconds=dice.randrange(99))).isoformat()
+    if isinstance(declared, ChoiceFilter):
+        return dice.choice(declared.extra["choices"])
+    if isinstance(declared, BooleanFilter):
+        return dice.choice(["true", "false"])
+    return dice.choice(TEXTS)
+
+
+def some_filters(view, dice):
+    """Such as can be written once: not those that ask the database whom they mean, nor a phone or an address."""
+    filters = {
+        name: declared
+        for name, declared in view.filterset_class.base_filters.items()
+        if name not in ("user_email", "phone", "ip")
+    }
+    return {name: some_value(name, filters[name], dice) for name in dice.sample(sorted(filters), dice.randrange(4))}
+
+
+def some_part(view, dice):
+    column = dice.choice(view.orderings).lstrip("-")
+    is_nullable = view.serializer_class.Meta.model._meta.get_field(column).null
+    is_empty = is_nullable and dice.random() < 0.5
+    return shapes.Part(column, dice.random() < 0.5, is_nullable, is_empty, dice.random() < 0.5)
+
+
+@pytest.mark.parametrize("view", LISTS)
+def test_what_was_written_once_is_what_would_be_written_for_each_request(view, written, monkeypatch):
+    ran = []
+    monkeypatch.setattr(Written, "rows", lambda made, given, **how: ran.append((made, given)) or [])
+    dice = random.Random(view.__name__)
+    for _ in range(120):
+        staff = caller(dice.randrange(9), dice.choice([None, 1, 2]), dice.random() < 0.5)
+        asked = listing(view, staff, **some_filters(view, dice))
+        part, at, row_id, limit = some_part(view, dice), NOON + timedelta(seconds=dice.randrange(9)), 5, 101
+
+        asked.read(part, at, row_id, limit)
+
+        made, given = ran.pop()
+        alone = asked.read_by.written(part.of(asked.queryset, at, row_id), connection, is_limited=True)
+        if asked.filters.shape(asked.given) is None:
+            alone = asked.read_by.written(part.of(asked.queryset, at, row_id)[:limit], connection)
+        assert without_brackets(made.sql) == without_brackets(alone.sql)
+        assert made.values(connection, given) == alone.values(connection, {"limit": limit})
+    assert written
+
+
+def without_brackets(sql):
+    """Django puts an expression into brackets, and a Given is one."""
+    return sql.replace("(%s)", "%s")
+
+
+def test_requests_of_one_shape_share_what_is_written(written):
+    first = shapes.Part("taken_at", True, False, False, True)
+    for staff in (caller(1, 1), caller(2, 2)):
+        for trader in ("7", "8"):
+            listing(TradeViewSet, staff, user=trader, symbol=trader).read(first, None, None, 5)
+    assert len(written) == 1
+
+    listing(TradeViewSet, caller(1, None), user="7", symbol="x").read(first, None, None, 5)
+    listing(TradeViewSet, caller(1, 1), user="7").read(first, None, None, 5)
+    listing(TradeViewSet, caller(1, 1), user="7", symbol="x").read(first._replace(is_first=False), NOON, 5, 5)
+    assert len(written) == 4
+
+
+def test_one_broker_never_reads_what_was_written_for_another(trader, foreign_trader, written):
+    ours, theirs = (TradeFactory(deployment=DeploymentFactory(user=user)) for user in (trader, foreign_trader))
+    first = shapes.Part("taken_at", True, False, False, True)
+
+    def seen(**who):
+        return {row["id"] for row in listing(TradeViewSet, caller(**who)).read(first, None, None, 9)}
+
+    for _ in range(2):
+        assert seen(broker_id=trader.broker_id) == {ours.pk}
+        assert seen(broker_id=foreign_trader.broker_id) == {theirs.pk}
+        assert seen(broker_id=None) == {ours.pk, theirs.pk}
+        assert seen(broker_id=10**9) == set()
+
+
+def test_sql_cannot_ask_anything_else_of_the_caller():
+    stand_in = shapes.Caller(caller())
+    for name in ("email", "is_superuser", "groups", "is_staff"):
+        with pytest.raises(AttributeError):
+            getattr(stand_in, name)
+    assert type(stand_in.pk) is type(stand_in.broker_id) is Given
+    assert shapes.Caller(caller(broker_id=None)).broker_id is None
+
+
+def test_shapes_do_not_pile_up(written, monkeypatch):
+    monkeypatch.setattr(shapes, "MOST", 2)
+    first = shapes.Part("taken_at", True, False, False, True)
+    for filters in ({}, {"user": "1"}, {"symbol": "x"}, {"side": "long"}, {"side": "short"}):
+        listing(TradeViewSet, caller(), **filters).read(first, None, None, 1)
+    assert len(written) <= 3
