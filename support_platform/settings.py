@@ -240,7 +240,16 @@ AUDIT_INVERSES = ("accounts.inverses.INVERSES", "trading.inverses.INVERSES")
 # rows (support_platform/console/panels.py).
 FIGURES_PANELS = [f"analytics.panels.{figures}Panel" for figures in ("Performance", "Latency", "Slippage")]
 CONSOLE_PANELS = {
-    "accounts.user": [*FIGURES_PANELS],
+    "accounts.user": [
+        "accounts.panels.ContactPanel",
+        "trading.trader_panels.DeploymentsPanel",
+        "trading.trader_panels.OpenTradesPanel",
+        "trading.trader_panels.ClosedTradesPanel",
+        *FIGURES_PANELS,
+        "trading.trader_panels.StrategiesPanel",
+        "trading.trader_panels.ScannersPanel",
+        "trading.trader_panels.TimelinePanel",
+    ],
     "trading.strategy": [*FIGURES_PANELS],
     "trading.deployment": [*FIGURES_PANELS],
 }

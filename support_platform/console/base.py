@@ -50,7 +50,7 @@ class Refused(Exception):
         self.is_stale = is_stale
 
 
-class OperationAdmin(ActionsMixin, ModelAdmin):
+class OperationAdmin(ActionsMixin, panels.PanelPagesMixin, ModelAdmin):
     """
     Read-only, apart from operations.
 
@@ -182,8 +182,8 @@ class OperationAdmin(ActionsMixin, ModelAdmin):
         context = {"show_save_and_continue": False, "show_save_and_add_another": False, **(extra_context or {})}
         if request.method == "POST":
             throttling.count_caller(request, "write")
-        is_known = object_id is None or self.get_object(request, unquote(object_id)) is not None
-        if request.method == "POST" and not is_known:
+        is_known = request.method != "POST" or object_id is None or self.get_object(request, unquote(object_id))
+        if not is_known:
             self.record_refused(request, "change", [unquote(object_id)])
         view = super().changeform_view  # Django's, which is one transaction
         try:

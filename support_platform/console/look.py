@@ -42,6 +42,7 @@ UNFOLD = {
     "STYLES": [
         lambda request: static("support_platform/console.css"),
         lambda request: static("support_platform/rows.css"),
+        lambda request: static("support_platform/trader.css"),
     ],
     "SIDEBAR": {"show_search": True, "command_search": True},
 }

@@ -5,11 +5,20 @@ What a page of the console is made of besides a row's own fields: panels, each o
 """
 
 from functools import cache
+from urllib.parse import urlencode
 
 from django.conf import settings
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponseNotAllowed
 from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
+from django.urls import path
 from django.utils.module_loading import import_string
 from django.utils.safestring import mark_safe
+
+from . import lists
 
 
 class Panel:
@@ -34,6 +43,21 @@ class Panel:
         return self.title.lower().replace(" ", "-").replace("/", "-")
 
 
+class PagePanel(Panel):
+    """A panel that shows the beginning of what stands whole on a page of its own: <row's address>/<name>/."""
+
+    page_template = ""
+    parameters = frozenset()  # what the page's address takes
+
+    def show_page(self, request, row):
+        """
+        What `page_template` needs, as `show` does for the panel.
+
+        :raises BadRequest: for a parameter that is not valid
+        """
+        raise NotImplementedError
+
+
 HOME = "home"
 
 
@@ -41,6 +65,11 @@ HOME = "home"
 def panels_of(page):
     """The panels of a page: of `HOME`, or of a model's rows ("accounts.user")."""
     return tuple(import_string(path)() for path in settings.CONSOLE_PANELS.get(page, ()))
+
+
+def list_url(model, **query):
+    """The address of a model's list, narrowed."""
+    return f"{admin.site.get_model_admin(model).url('changelist')}?{urlencode(query)}"
 
 
 def rendered(page, request, row=None):
@@ -53,3 +82,38 @@ def rendered(page, request, row=None):
                 context = {"panel": panel, "row": row, **context}
                 found.append((panel, mark_safe(render_to_string(panel.template, context, request))))  # noqa: S308
     return found
+
+
+class PanelPagesMixin:
+    """The part of OperationAdmin that serves the pages of a row's PagePanels."""
+
+    def get_urls(self):
+        urls = []
+        for panel in panels_of(self.opts.label_lower):
+            if isinstance(panel, PagePanel):
+                name = f"{self.opts.app_label}_{self.opts.model_name}_{panel.name}"
+                view = self.admin_site.admin_view(self.panel_view)
+                urls.append(path(f"<path:object_id>/{panel.name}/", view, {"panel": panel}, name=name))
+        return [*urls, *super().get_urls()]
+
+    def panel_view(self, request, object_id, panel):
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        if not self.has_view_permission(request) or not (panel.right is None or request.user.has_perm(panel.right)):
+            raise PermissionDenied
+        lists.check_parameters(request.GET, panel.parameters)
+        row = self.get_object(request, unquote(object_id))
+        if row is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": panel.title,
+            "subtitle": None,
+            "panel": panel,
+            "row": row,
+            "row_url": self.url("change", row.pk),
+            **panel.show_page(request, row),
+        }
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, panel.page_template, context)

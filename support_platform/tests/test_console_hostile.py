@@ -126,6 +126,85 @@ def test_ids_that_are_none_do_not_exist(console, trader, pk):
     assert console.get(f"{address(User)}%00/change/").status_code == 400
 
 
+OLDER = "2026-03-02T12:00:00Z~audit~1"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "kind=order",
+        "kind=AUDIT",
+        "kind=a%00b",
+        "kind=audit&kind=mail",
+        "nonsense=1",
+        "user=1",
+        "p=2",
+        "q=x",
+        "at_after=2026-03-02T12:00:00Z",
+        "from=yesterday",
+        "from=2026-02-30",
+        "from=2026-W09-1",
+        "from=20260302",
+        "from=2026-3-2",
+        "from=0000-01-01",
+        "from=10000-01-01",
+        "from=%D9%A2026-03-02",
+        "from=2026-03-02%00",
+        "to=2026-03-02T12:00:00Z",
+        "from=2026-03-03&to=2026-03-02",
+        "older=1",
+        "older=" + "9" * 5000,
+        "older=2026-03-02T12:00:00~audit~1",
+        "older=2026-03-02T12:00:00Z~order~1",
+        "older=2026-03-02T12:00:00Z~audit~0",
+        "older=2026-03-02T12:00:00Z~audit~01",
+        "older=2026-03-02T12:00:00Z~audit~9223372036854775808",
+        "older=2026-03-02T12:00:00Z~audit~1~2",
+        "older=0000-03-02T12:00:00Z~audit~1",
+        f"older={OLDER}%00",
+        f"older={OLDER}&older={OLDER}",
+        f"older={OLDER}&newer={OLDER}",
+        "newer=%FF",
+    ],
+)
+def test_the_timeline_refuses_it(console, trader, query):
+    answer = console.get(f"{address(User, 'timeline', trader.pk)}?{query}")
+
+    assert answer.status_code == 400
+    if "%00" not in query and "%FF" not in query:
+        assert "To the console" in text_of(answer)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "kind=&from=&to=&older=&newer=",
+        f"older={OLDER}",
+        f"newer={OLDER}",
+        f"kind=mail&from=2026-03-02&to=2026-03-02&older={OLDER}",
+        "from=0001-01-01&to=9999-12-31",
+        "older=0001-01-01T00:00:00Z~audit~9223372036854775807",
+        "newer=9999-12-31T23:59:59.999999Z~trade_taken~1",
+    ],
+)
+def test_the_timeline_takes_any_place_and_any_day(console, trader, query):
+    StrategyFactory(user=trader)
+    TradeFactory(deployment__user=trader)
+
+    assert console.get(f"{address(User, 'timeline', trader.pk)}?{query}").status_code == 200
+
+
+def test_the_timeline_is_only_read(console, trader):
+    path = address(User, "timeline", trader.pk)
+
+    assert console.post(path).status_code == 405
+    assert console.client.delete(path).status_code == 405
+    for pk in ("9" * 30, "0", "01", "abc", "1_5F"):
+        assert console.get(f"{address(User)}{pk}/timeline/").status_code in (302, 404)
+    assert console.get(f"{address(User)}%00/timeline/").status_code == 400
+
+
 @pytest.mark.parametrize("pk", ["abc", "1.0", "01", "", "1 or 1=1", "9" * 30, "1\x00"])
 def test_chosen_ids_that_are_none(console, pk):
     answers = [

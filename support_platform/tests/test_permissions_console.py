@@ -101,7 +101,12 @@ SUPERUSERS_ONLY = {
     "GET history": {"own": ALL[""]},
 }
 PAGES = {
-    "users": READ_ONLY | {"GET change": VIEWED | STAFF_ARE_HIDDEN, "POST change": BY_AGENT | STAFF_STAY},
+    "users": READ_ONLY
+    | {
+        "GET change": VIEWED | STAFF_ARE_HIDDEN,
+        "POST change": BY_AGENT | STAFF_STAY,
+        "GET timeline": VIEWED | STAFF_ARE_HIDDEN,
+    },
     "strategies": READ_ONLY,
     "deployments": READ_ONLY | {"POST change": BY_AGENT},
     "trades": READ_ONLY | {"POST change": BY_SUPERVISOR},

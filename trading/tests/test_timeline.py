@@ -292,13 +292,14 @@ def test_entries_that_come_meanwhile_neither_hide_nor_repeat_others(supervisor, 
 
 
 def plan_of(captured):
-    """The SELECTs on trades of one page, as the database would carry them out."""
+    """The parts of one page's statement that look for trades, as the database would carry them out."""
     plans = []
-    for query in captured.captured_queries:
-        if query["sql"].startswith("SELECT") and '"trading_trade"."taken_at"' in query["sql"]:
+    [statement] = [query["sql"] for query in captured.captured_queries if " UNION ALL " in query["sql"]]
+    for part in statement.split(" UNION ALL "):
+        if 'FROM "trading_trade"' in part:
             with connection.cursor() as cursor:
                 explain = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
-                cursor.execute(f"{explain} {query['sql']}")
+                cursor.execute(f"{explain} {part}")
                 plans.append("\n".join(str(row[-1]) for row in cursor.fetchall()))
     return plans
 

@@ -174,6 +174,7 @@ def test_a_script_stored_in_any_text_is_escaped_on_every_page(console, superuser
     for row in rows:
         pages += [address(type(row)), address(type(row), "change", row.pk)]
         pages += [] if isinstance(row, ApiSession) else [address(type(row), "history", row.pk)]
+        pages += [address(User, "timeline", row.pk)] if type(row) is User else []
 
     shown = {path: console.client.get(path, follow=True) for path in pages}
     for link in links:
