@@ -56,6 +56,7 @@ class FiguresPanel(Panel):
     """One report on the row of the page, of all time or of the trailing `window` that the page's address names."""
 
     is_wide = True
+    parameters = frozenset({"window"})
     report = None
     nothing = ""  # in words, that `count` of the report is 0
 

@@ -254,6 +254,9 @@ CONSOLE_PANELS = {
     "trading.deployment": [*FIGURES_PANELS],
 }
 
+# Those of them that come after the page, by a request of their own: nobody waits for figures to see who a trader is.
+CONSOLE_LATER_PANELS = {"accounts.user": FIGURES_PANELS}
+
 LOGIN_URL = "admin:login"
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_HTTPONLY = True

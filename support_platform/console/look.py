@@ -44,6 +44,7 @@ UNFOLD = {
         lambda request: static("support_platform/rows.css"),
         lambda request: static("support_platform/trader.css"),
     ],
+    "SCRIPTS": [lambda request: static("support_platform/panels.js")],
     "SIDEBAR": {"show_search": True, "command_search": True},
 }
 

@@ -14,7 +14,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpResponseNotAllowed
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
-from django.urls import path
+from django.urls import path, reverse
 from django.utils.module_loading import import_string
 from django.utils.safestring import mark_safe
 
@@ -32,6 +32,7 @@ class Panel:
     template = ""
     right = None
     is_wide = False
+    parameters = frozenset()  # what the address of its own page takes, if it has one
 
     def show(self, request, row):
         """What the template needs, read for this row within the reach of `request.user`; None: leave the panel out."""
@@ -47,7 +48,6 @@ class PagePanel(Panel):
     """A panel that shows the beginning of what stands whole on a page of its own: <row's address>/<name>/."""
 
     page_template = ""
-    parameters = frozenset()  # what the page's address takes
 
     def show_page(self, request, row):
         """
@@ -77,20 +77,43 @@ def rendered(page, request, row=None):
     found = []
     for panel in panels_of(page):
         if panel.right is None or request.user.has_perm(panel.right):
-            context = panel.show(request, row)
-            if context is not None:
-                context = {"panel": panel, "row": row, **context}
-                found.append((panel, mark_safe(render_to_string(panel.template, context, request))))  # noqa: S308
+            if comes_later(page, panel):
+                found.append((panel, _html("admin/later_panel.html", {"url": _own_url(page, panel, request, row)})))
+                continue
+            content = content_of(panel, request, row)
+            if content is not None:
+                found.append((panel, content))
     return found
 
 
+def content_of(panel, request, row):
+    """The HTML of one panel, or None if it has nothing to show."""
+    context = panel.show(request, row)
+    return None if context is None else _html(panel.template, {"panel": panel, "row": row, **context}, request)
+
+
+def comes_later(page, panel):
+    """Whether the page leaves room for the panel, which then comes by a request of its own, as from its own page."""
+    return f"{type(panel).__module__}.{type(panel).__name__}" in settings.CONSOLE_LATER_PANELS.get(page, ())
+
+
+def _own_url(page, panel, request, row):
+    given = {name: request.GET[name] for name in sorted(panel.parameters) if name in request.GET}
+    url = reverse(f"admin:{page.replace('.', '_')}_{panel.name}", args=[row.pk])
+    return f"{url}?{urlencode(given)}" if given else url
+
+
+def _html(template, context, request=None):
+    return mark_safe(render_to_string(template, context, request))  # noqa: S308
+
+
 class PanelPagesMixin:
-    """The part of OperationAdmin that serves the pages of a row's PagePanels."""
+    """The part of OperationAdmin that serves the pages of single panels of a row."""
 
     def get_urls(self):
         urls = []
         for panel in panels_of(self.opts.label_lower):
-            if isinstance(panel, PagePanel):
+            if isinstance(panel, PagePanel) or comes_later(self.opts.label_lower, panel):
                 name = f"{self.opts.app_label}_{self.opts.model_name}_{panel.name}"
                 view = self.admin_site.admin_view(self.panel_view)
                 urls.append(path(f"<path:object_id>/{panel.name}/", view, {"panel": panel}, name=name))
@@ -113,7 +136,10 @@ class PanelPagesMixin:
             "panel": panel,
             "row": row,
             "row_url": self.url("change", row.pk),
-            **panel.show_page(request, row),
         }
+        if isinstance(panel, PagePanel):
+            context |= panel.show_page(request, row)
+        else:
+            context["content"] = content_of(panel, request, row)
         request.current_app = self.admin_site.name
-        return TemplateResponse(request, panel.page_template, context)
+        return TemplateResponse(request, getattr(panel, "page_template", "admin/panel_page.html"), context)

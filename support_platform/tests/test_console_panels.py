@@ -4,9 +4,11 @@ import json
 from decimal import Decimal
 
 import pytest
+from django.contrib.auth.models import Permission
 
 from accounts.tests.factories import StaffFactory
 from support_platform.console import charts, panels
+from support_platform.tests.console import Console, address, text_of
 
 
 class Shown(panels.Panel):
@@ -36,6 +38,11 @@ def page(settings):
     panels.panels_of.cache_clear()
 
 
+@pytest.fixture
+def console_of(broker):
+    return lambda role: Console(StaffFactory(broker=broker, role=role))
+
+
 @pytest.mark.parametrize(
     ("role", "titles"), [("Viewer", ["Shown"]), ("Agent", ["Shown"]), ("Supervisor", ["Of supervisors", "Shown"])]
 )
@@ -54,3 +61,27 @@ def test_a_chart_tells_its_figures_to_those_who_cannot_see_it():
     assert len(chart.rows) <= charts.MAX_TABLE_ROWS + 1
     assert chart.rows[0] == ["day 0", 0]
     assert chart.rows[-1] == ["day 999", Decimal("249.75")]
+
+
+def test_a_panel_that_comes_later_leaves_room_and_is_got_as_its_page_was(console_of, trader):
+    page = console_of("Viewer").get(address(trader), window="7d").content.decode()
+
+    for name in ("performance", "latency", "slippage"):
+        url = f"{address(type(trader), name, trader.pk)}?window=7d"
+        assert f'hx-get="{url}"' in page
+        own = console_of("Viewer").get(url)
+        assert '<div class="panel-content">' in own.content.decode()
+        assert "in the last 7 days" in text_of(own)
+
+
+def test_the_page_of_a_panel_takes_its_right_and_its_parameters(broker, console_of, trader):
+    path = address(type(trader), "performance", trader.pk)
+    person = StaffFactory(broker=broker)
+    person.user_permissions.add(Permission.objects.get(codename="view_user"))
+
+    assert Console(person).get(path).status_code == 403
+    assert 'id="performance"' not in Console(person).page(trader).content.decode()
+    for query in ("window=x", "window=", "nonsense=1", "window=7d&window=7d", "window=7d%00"):
+        answer = console_of("Viewer").get(f"{path}?{query}")
+        assert (answer.status_code, query) == (200 if query == "window=" else 400, query)
+    assert console_of("Viewer").post(path).status_code == 405

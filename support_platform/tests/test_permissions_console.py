@@ -105,7 +105,7 @@ PAGES = {
     | {
         "GET change": VIEWED | STAFF_ARE_HIDDEN,
         "POST change": BY_AGENT | STAFF_STAY,
-        "GET timeline": VIEWED | STAFF_ARE_HIDDEN,
+        **dict.fromkeys(("GET timeline", "GET performance", "GET latency", "GET slippage"), VIEWED | STAFF_ARE_HIDDEN),
     },
     "strategies": READ_ONLY,
     "deployments": READ_ONLY | {"POST change": BY_AGENT},
