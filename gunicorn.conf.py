@@ -38,8 +38,8 @@ def when_ready(server):
 def post_worker_init(worker):
     """
     Errors that gunicorn itself answers are problems too. And each worker has a courier, so that no request waits for
-    a mail server; a mail is claimed in the database, so it goes once. Started here, after the fork: threads do not
-    survive one.
+    a mail server, and a keeper, so that none waits for blocks to be made; a mail or a rollup is claimed in the
+    database, so it is done once. Started here, after the fork: threads do not survive one.
     """
     from django.conf import settings
 
@@ -48,12 +48,15 @@ def post_worker_init(worker):
     server.answer_with_problems()
     if settings.MAIL_RETRY_IN_SERVER:
         from accounts import mail
+        from analytics import keeping
         from support_platform.management.purge import purge
 
         worker.courier = mail.start_courier(housework=purge)
+        worker.keeper = keeping.start_keeper()
 
 
 def worker_exit(server, worker):
     """The requests are answered; a mail in hand may finish, within two seconds."""
     if hasattr(worker, "courier"):
+        worker.keeper.stop()
         worker.courier.stop()

@@ -8,9 +8,7 @@ reading the database gives no way into an account.
 import enum
 import hashlib
 import logging
-import random
 import smtplib
-import threading
 import time
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -20,11 +18,12 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.db import Error as DatabaseError
-from django.db import connections, transaction
+from django.db import transaction
 from django.template.loader import render_to_string
 from django.utils import timezone
 
 from support_platform import logs
+from support_platform.rounds import Rounds, jitter
 
 from . import links
 from .models import OutgoingMail
@@ -90,41 +89,23 @@ def _leave(mail):
         deliver(mail)
 
 
-class Courier(threading.Thread):
+class Courier(Rounds):
     """
     Sends what waits: at once when `queue` wakes it, and every `pause` seconds what is due again or was left by others.
 
-    It outlives any error and holds no database connection while it waits. Once an hour, when no mail is due, it
-    calls `housework`, a generator function whose every step is short; a new mail interrupts it.
+    Once an hour, when no mail is due, it calls `housework`, a generator function whose every step is short; a new
+    mail interrupts it. A mail in hand that is given up at the end goes again after its claim.
     """
 
     def __init__(self, pause, housework):
-        super().__init__(name="mail-courier", daemon=True)
-        self.pause, self.housework = pause, housework
-        self.woken = threading.Event()
-        self.is_ending = False
+        super().__init__("mail-courier", pause)
+        self.housework = housework
         self.next_housework = time.monotonic()
 
-    def run(self):
-        while not self.is_ending:
-            self.woken.clear()
-            try:
-                self._go_round()
-            except Exception as error:
-                # Mostly a database that is away; the next round tries again.
-                logs.event("courier_failed", level=logging.ERROR, error=type(error).__name__, retry_seconds=self.pause)
-            finally:
-                connections.close_all()
-            if not self.is_ending:
-                self.woken.wait(self.pause * _jitter())
+    def failed(self, error):
+        logs.event("courier_failed", level=logging.ERROR, error=type(error).__name__, retry_seconds=self.pause)
 
-    def stop(self, patience=2):
-        """End it. The mail in hand has `patience` seconds to finish; given up, it goes again after its claim."""
-        self.is_ending = True
-        self.woken.set()
-        self.join(patience)
-
-    def _go_round(self):
+    def go_round(self):
         while _taken:
             _note_sent(_taken[0])
             _taken.pop(0)
@@ -135,7 +116,7 @@ class Courier(threading.Thread):
             for _ in self.housework():
                 if self.woken.is_set():
                     return  # the rest when it is idle again
-            self.next_housework = time.monotonic() + HOUSEWORK_PAUSE * _jitter()
+            self.next_housework = time.monotonic() + HOUSEWORK_PAUSE * jitter()
 
 
 def start_courier(pause=COURIER_PAUSE, housework=lambda: ()):
@@ -238,7 +219,7 @@ def _postpone(mail, claim, error):
             logs.event("mail_given_up", level=logging.ERROR, **facts)
             return outcome
     shortest, longest = PAUSES[outcome]
-    pause = min(max(now - since, shortest), longest) * _jitter()
+    pause = min(max(now - since, shortest), longest) * jitter()
     claim.update(**values, next_attempt_at=now + pause)
     logs.event("mail_failed", level=logging.WARNING, **facts, retry_seconds=round(pause.total_seconds()))
     return outcome
@@ -262,11 +243,6 @@ def _verdict(error):
     if isinstance(error, OSError | ImportError | ImproperlyConfigured):
         return Outcome.AWAY, reason
     return Outcome.DEFERRED, reason
-
-
-def _jitter():
-    """A factor that keeps those who failed together from coming back together."""
-    return random.uniform(0.9, 1.1)  # noqa: S311  no secret
 
 
 def message(mail, context):

@@ -158,26 +158,58 @@ def block(columns: Columns) -> Block:
     )
 
 
-def summary(blocks: list[Block], starting_capital: Decimal | None = None, open_trades: int = 0) -> dict:
-    """As `performance.summary` of the trades of these blocks, in the order of time; the curve's points as text."""
+class Points(list):
+    """The points of a curve as answers write them: text, and nothing else in them."""
+
+
+class Folded(NamedTuple):
+    """
+    What blocks fold to: JSON-ready, in whole numbers. `fall` is the members of `max_drawdown` in their order.
+    """
+
+    capital: str | None
+    totals: list[int]  # as in performance.Totals
+    cost: int
+    sharpe: list
+    fall: list
+    points: list[dict]
+
+
+def fold(blocks: list[Block], starting_capital: Decimal | None = None) -> Folded:
+    """Of blocks in the order of time."""
     with localcontext(EXACT):
         curve = _Curve(blocks, starting_capital)
-        fall = curve.max_drawdown()
-        return answer(
-            _totals(blocks),
-            starting_capital,
-            open_trades,
-            _sharpe_ratio(blocks, starting_capital),
-            fall,
+        return Folded(
+            text_of_capital(starting_capital),
+            list(_totals(blocks)),
+            sum(block.cost for block in blocks),
+            list(_sharpe_ratio(blocks, starting_capital)),
+            curve.max_drawdown(),
             curve.points(),
         )
+
+
+def told(folded: Folded, starting_capital: Decimal | None = None, open_trades: int = 0) -> dict:
+    """As `performance.summary` of the trades that this was folded from; the curve's points as text."""
+    with localcontext(EXACT):
+        totals, fall, points = _in_decimals(folded.totals), _told_fall(folded.fall), Points(folded.points)
+        return answer(totals, starting_capital, open_trades, tuple(folded.sharpe), fall, points)
+
+
+def text_of_capital(starting_capital: Decimal | None) -> str | None:
+    return None if starting_capital is None else str(starting_capital)
+
+
+def summary(blocks: list[Block], starting_capital: Decimal | None = None, open_trades: int = 0) -> dict:
+    """As `performance.summary` of the trades of these blocks, in the order of time; the curve's points as text."""
+    return told(fold(blocks, starting_capital), starting_capital, open_trades)
 
 
 def figures(blocks: list[Block], starting_capital: Decimal | None = None) -> dict:
     """As `performance.figures`."""
     with localcontext(EXACT):
-        fall = _Curve(blocks, starting_capital).max_drawdown()
-        full = answer(_totals(blocks), starting_capital, 0, (None, None), fall, [])
+        fall = _told_fall(_Curve(blocks, starting_capital).max_drawdown())
+        full = answer(_in_decimals(_totals(blocks)), starting_capital, 0, (None, None), fall, [])
     return {name: full[name] for name in ("win_rate", "pnl", "max_drawdown")}
 
 
@@ -192,10 +224,6 @@ def daily_series(blocks: list[Block], starting_capital: Decimal | None = None) -
                 earlier = rows.get(day, (0,) * 5)
                 rows[day] = *map(add, earlier, sums), equity, drawdown
         return [_series_row(day, *row) for day, row in rows.items()]
-
-
-def total_cost(blocks: list[Block]) -> Decimal:
-    return amount(sum(block.cost for block in blocks), COST)
 
 
 def amount(units: int, places: int = MONEY) -> Decimal:
@@ -249,18 +277,14 @@ class _Curve:
                 peak, peak_at = base + block.high, (index, block.high_at)
             base += block.pnl
 
-    def max_drawdown(self) -> dict:
+    def max_drawdown(self) -> list:
+        """Its members: an amount in whole numbers, a percentage, and instants in microseconds."""
         if not self.blocks:
-            return no_fall()
+            return [None] * 5
         # Without a fall the first step stands for all.
         peak = self.peak if self.fall else max(self.peak, self.entered[0][0] + self.blocks[0].running[0])
-        return {
-            "absolute": amount(self.fall),
-            "percent": percent_of_peak(amount(self.fall), amount(peak), self.capital),
-            "peak_at": self._instant(self.peak_at),
-            "trough_at": self._instant(self.trough_at),
-            "recovered_at": self._recovered_at(),
-        }
+        percent = percent_of_peak(amount(self.fall), amount(peak), self.capital)
+        return [self.fall, percent, self._instant(self.peak_at), self._instant(self.trough_at), self._recovered_at()]
 
     def points(self) -> list[dict]:
         sizes = [len(block.instants) for block in self.blocks]
@@ -273,7 +297,7 @@ class _Curve:
                 points.append({"at": text_of_instant(at), "equity": text(equity), "drawdown": text(drawdown)})
         return points
 
-    def _recovered_at(self) -> datetime | None:
+    def _recovered_at(self) -> int | None:
         if not self.fall:
             return None
         trough, after = self.trough_at
@@ -283,11 +307,11 @@ class _Curve:
             if base + block.high >= self.peak:
                 for at, value in zip(block.instants[start:], block.running[start:], strict=True):
                     if base + value >= self.peak:
-                        return instant(at)
+                        return at
         return None
 
-    def _instant(self, mark: tuple[int, int] | None) -> datetime | None:
-        return None if mark is None else instant(self.blocks[mark[0]].instants[mark[1]])
+    def _instant(self, mark: tuple[int, int] | None) -> int | None:
+        return None if mark is None else self.blocks[mark[0]].instants[mark[1]]
 
 
 def _at(block: Block, base: int, peak: int, positions: Sequence[int]) -> Iterator[tuple[int, int, int]]:
@@ -303,17 +327,31 @@ def _at(block: Block, base: int, peak: int, positions: Sequence[int]) -> Iterato
 
 
 def _totals(blocks: list[Block]) -> Totals:
+    """In whole numbers."""
     return Totals(
         trades=sum(block.trades for block in blocks),
         wins=sum(block.wins for block in blocks),
         losses=sum(block.losses for block in blocks),
-        won=amount(sum(block.won for block in blocks)),
-        lost=amount(sum(block.lost for block in blocks)),
-        fees=amount(sum(block.fees for block in blocks)),
-        best=amount(max(block.best for block in blocks)) if blocks else None,
-        worst=amount(min(block.worst for block in blocks)) if blocks else None,
+        won=sum(block.won for block in blocks),
+        lost=sum(block.lost for block in blocks),
+        fees=sum(block.fees for block in blocks),
+        best=max((block.best for block in blocks), default=None),
+        worst=min((block.worst for block in blocks), default=None),
         held=sum(block.held for block in blocks),
     )
+
+
+def _in_decimals(totals: Sequence[int | None]) -> Totals:
+    totals = Totals(*totals)
+    amounts = {name: getattr(totals, name) for name in ("won", "lost", "fees", "best", "worst")}
+    return totals._replace(**{name: None if units is None else amount(units) for name, units in amounts.items()})
+
+
+def _told_fall(members: list) -> dict:
+    absolute, percent, *instants = members
+    told = (None if absolute is None else amount(absolute), percent)
+    instants = (None if at is None else instant(at) for at in instants)
+    return dict(zip(no_fall(), (*told, *instants), strict=True))
 
 
 def _sharpe_ratio(blocks: list[Block], starting_capital: Decimal | None) -> tuple[float | None, str | None]:

@@ -21,6 +21,7 @@ class Rollup(models.Model):
     scope = models.CharField(max_length=10)  # user | strategy | deployment
     scope_id = models.BigIntegerField()
     version = models.PositiveBigIntegerField(default=0)
+    claimed_until = models.DateTimeField(null=True, help_text="until then a server is making the blocks in advance")
 
     class Meta:
         default_permissions = ()
@@ -32,6 +33,23 @@ class Rollup(models.Model):
     def touches(self):
         """What the journal tells of this scope and is not yet worked in."""
         return Touch.objects.filter(kind=self.kind, scope=self.scope, scope_id=self.scope_id).order_by("id")
+
+
+class Answer(models.Model):
+    """
+    What all blocks of a rollup fold to, kept so that they are not read and folded for each answer. It holds for this
+    version of the rollup, and only while the journal tells nothing of its scope.
+    """
+
+    rollup = models.OneToOneField(Rollup, on_delete=models.CASCADE, primary_key=True)
+    version = models.PositiveBigIntegerField()
+    folded = models.TextField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self):
+        return f"{self.rollup}, all time"
 
 
 class BlockModel(models.Model):

@@ -119,6 +119,8 @@ def deployment_figures(deployment):
 
 def json_ready(figures):
     """Decimals as exact plain strings and instants as UTC with Z, at any depth."""
+    if isinstance(figures, blocks.Points):
+        return figures
     if isinstance(figures, dict):
         return {name: json_ready(value) for name, value in figures.items()}
     if isinstance(figures, list):

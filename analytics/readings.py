@@ -17,9 +17,7 @@ GROUP = 32
 
 def performance_of(scope):
     """As rollups.reading_of."""
-    return rollups.reading_of(
-        PerformanceReading, scope, lambda: rollups.has(Trade.objects.closed().filter(**scope), MANY_TRADES)
-    )
+    return rollups.reading_of(PerformanceReading, scope)
 
 
 def latency_of(scope, span):
@@ -34,11 +32,11 @@ def slippage_of(scope, span):
 
 @contextmanager
 def _of_orders(kind, scope, span):
-    orders = Order.objects.filter(**scope, placed_at__isnull=False)
-    if span.is_limited and not rollups.has(orders.filter(**span.lookups("placed_at")), MANY_ORDERS):
+    orders = kind.raw.filter(**scope, **span.lookups("placed_at"))
+    if span.is_limited and not rollups.has(orders, MANY_ORDERS):
         yield None
         return
-    with rollups.reading_of(kind, scope, lambda: rollups.has(orders, MANY_ORDERS)) as reading:
+    with rollups.reading_of(kind, scope) as reading:
         yield reading
 
 
@@ -46,15 +44,38 @@ class PerformanceReading(rollups.Reading):
     name, model, arithmetic = Rollup.Kind.PERFORMANCE, PerformanceBlock, blocks
     raw, at = Trade.objects.closed(), "closed_at"
 
-    def blocks(self, span):
-        """The blocks of the trades that closed in this span, oldest first; None as `ready` says."""
-        whole, cut = self.within(span, self.entries)
-        found = self.ready(whole)
+    def __init__(self, rollup, scope):
+        super().__init__(rollup, scope)
+        self.found = {}
+
+    @classmethod
+    def many(cls):
+        return MANY_TRADES
+
+    def fold(self, span, capital):
+        """What the trades that closed in this span fold to; None as `ready` says."""
+        if not span.is_limited and (told := self.remembered()):
+            folded = blocks.Folded(*told)
+            if folded.capital == blocks.text_of_capital(capital):
+                return folded
+        found = self.blocks(span)
         if found is None:
             return None
-        for _, start, end in cut:
-            found += self.read(start, end, blocks.cut)
-        return sorted(found, key=lambda block: block.last)
+        folded = blocks.fold(found, capital)
+        if not span.is_limited:
+            self.folded = folded
+        return folded
+
+    def blocks(self, span):
+        """The blocks of the trades that closed in this span, oldest first; None as `ready` says."""
+        if span not in self.found:
+            self.refresh()
+            whole, cut = self.within(span, self.entries)
+            found = self.ready(whole)
+            for _, start, end in cut if found is not None else ():
+                found += self.read(start, end, blocks.cut)
+            self.found[span] = found and sorted(found, key=lambda block: block.last)
+        return self.found[span]
 
     def read(self, start, end, cut):
         made = cut(columns.closed_trades(self.scope, start, end))
@@ -81,8 +102,14 @@ class GroupedReading(rollups.Reading):
 
     raw, at = Order.objects.filter(placed_at__isnull=False), "placed_at"
 
-    def refresh(self):
-        super().refresh()
+    @classmethod
+    def many(cls):
+        return MANY_ORDERS
+
+    def refresh(self, rest=lambda: None):
+        if self.entries is not None:
+            return self
+        super().refresh(rest)
         self.groups, self.fresh_groups, self.is_torn = [], [], False
         kept, moved = self._kept_groups(self.stale)
         ends, start = [entry.last for entry in self.entries], 0
@@ -102,7 +129,13 @@ class GroupedReading(rollups.Reading):
         return self
 
     def blocks(self, span):
-        """The blocks of the orders placed in this span, oldest first; None if these are few, or as `ready` says."""
+        """
+        Blocks of the orders placed in this span, oldest first, one for all time; None if these are few, or as `ready`
+        says.
+        """
+        if not span.is_limited and (told := self.remembered()):
+            return [self.arithmetic.Block.unpacked(*told)]
+        self.refresh()
         whole, cut = self.within(span, self.single)
         for group, start, end in self.groups:
             inside, edges = self.within(span, [group])
@@ -117,7 +150,12 @@ class GroupedReading(rollups.Reading):
             found += self.read(start, end, self.arithmetic.cut)
         if sum(block.size for block in found) < MANY_ORDERS:
             return None
-        return sorted(found, key=lambda block: block.last)
+        found.sort(key=lambda block: block.last)
+        if span.is_limited:
+            return found
+        folded = self.arithmetic.fold(found)
+        self.folded = [folded.first, folded.last, folded.size, folded.packed()]
+        return [folded]
 
     def load(self, ids):
         rows = self.model.objects.filter(rollup=self.rollup, pk__in=ids).order_by("last")

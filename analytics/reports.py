@@ -51,10 +51,11 @@ def slippage_report(scope, span, interval, limit):
 def performance_report(scope, span, interval, limit):
     """Of many trades from their blocks, unless shorter intervals than days are asked for."""
     with readings.performance_of(scope) if interval in (None, "day") else nullcontext() as reading:
-        found = reading and reading.blocks(span)
-        if found is None:
+        capital = queries.starting_capital(scope)
+        days = reading.blocks(span) if reading and interval else ()
+        folded = None if reading is None or days is None else reading.fold(span, capital)
+        if folded is None:
             trades = queries.closed_trades(scope, span)
-            capital = queries.starting_capital(scope)
             return {
                 **performance.summary(trades, capital, queries.open_trades(scope)),
                 "slippage_cost": queries.slippage_cost(scope, span),
@@ -62,11 +63,10 @@ def performance_report(scope, span, interval, limit):
                 "records": performance.records(trades, limit),
                 "definitions": performance.DEFINITIONS,
             }
-        capital = queries.starting_capital(scope)
         return {
-            **blocks.summary(found, capital, queries.open_trades(scope)),
-            "slippage_cost": blocks.total_cost(found),
-            "series": blocks.daily_series(found, capital) if interval else [],
+            **blocks.told(folded, capital, queries.open_trades(scope)),
+            "slippage_cost": blocks.amount(folded.cost, blocks.COST),
+            "series": blocks.daily_series(days, capital) if interval else [],
             "records": performance.records(queries.newest_trades(scope, span, limit), limit),
             "definitions": performance.DEFINITIONS,
         }

@@ -1,6 +1,8 @@
 """Every kept block against the raw rows, by the arithmetic that knows no blocks; and all of them made anew."""
 
+import json
 from collections import Counter
+from decimal import Decimal
 
 from django.db import transaction
 
@@ -42,6 +44,9 @@ def compare(rollup):
             tells = BLOCK_TELLS[rollup.kind]
             expected = reading.arithmetic.fold(reading.load(members))
             yield _difference(group, tells(group, expected), tells(group, *reading.load([group.id])))
+        if reading.kept and (answer := reading.remembered()) is not None:
+            whole = rollups.Kept(None, reading.kept[0].first, reading.kept[-1].last, 0)
+            yield None if answer == _folded_anew(reading, answer) else (whole, ["all_time"])
 
 
 def rebuild(rollup):
@@ -55,6 +60,16 @@ def rebuild(rollup):
         reading = _reading(rollup).refresh()
     reading.keep()
     return kept.count()
+
+
+def _folded_anew(reading, answer):
+    """What is remembered, from the kept blocks."""
+    found = sorted(reading.load([kept.id for kept in reading.kept]), key=lambda block: block.last)
+    if isinstance(reading, readings.PerformanceReading):
+        capital = blocks.Folded(*answer).capital
+        return json.loads(json.dumps(blocks.fold(found, capital and Decimal(capital))))
+    folded = reading.arithmetic.fold(found)
+    return [folded.first, folded.last, folded.size, folded.packed()]
 
 
 def _reading(rollup):
@@ -81,7 +96,7 @@ def _performance_of_rows(scope, span):
 def _performance_of_block(kept, block):
     return queries.json_ready(
         blocks.summary([block])
-        | {"slippage_cost": blocks.total_cost([block]), "series": blocks.daily_series([block])}
+        | {"slippage_cost": blocks.amount(block.cost, blocks.COST), "series": blocks.daily_series([block])}
         | {"first": kept.first, "last": kept.last, "size": kept.size}
     )
 

@@ -3,8 +3,10 @@ The kept blocks of large scopes: read together with the journal of what has move
 again. Why the figures always equal those of the raw rows: docs/decisions/0014-rollups.md.
 """
 
+import json
 from bisect import bisect_left
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from itertools import groupby
 from typing import NamedTuple
 
@@ -17,7 +19,7 @@ from trading.models import Deployment, Strategy, Trade
 
 from . import columns
 from .blocks import microseconds
-from .models import Rollup, Touch
+from .models import Answer, Rollup, Touch
 
 # So many notes may wait while they concern only the end, where live trading adds: writing costs more than reading it.
 WAITING = 100
@@ -33,18 +35,18 @@ FOREVER = 2**63
 
 
 @contextmanager
-def reading_of(kind, scope, is_enough):
+def reading_of(kind, scope):
     """
     Within it the database is seen at one moment. It gives the scope's Reading of a kind (a class), or None where no
     rollup is kept and there are not enough rows for one. What had to be made anew is kept afterwards, unless somebody
     was quicker or the database cannot write.
     """
-    rollup = _find_or_begin(kind.name, scope, is_enough)
+    rollup = _find_or_begin(kind, scope)
     if rollup is None:
         yield None
         return
     with snapshot():
-        reading = kind(rollup, scope).refresh()
+        reading = kind(rollup, scope)
         yield reading
     reading.keep()
 
@@ -57,7 +59,10 @@ class Kept(NamedTuple):
 
 
 class Reading:
-    """The blocks of a scope as they are now: `entries` are the kept ones that hold, and blocks made anew, in order."""
+    """
+    The blocks of a scope as they are now; once refreshed, `entries` are the kept ones that hold, and blocks made anew,
+    in order.
+    """
 
     name = model = None
     # The rows that are added up, and the name of their instant.
@@ -70,14 +75,44 @@ class Reading:
         # The journal comes first: if a note is worked in and taken away meanwhile, the blocks are the new ones.
         self.touches = list(rollup.touches().values_list("id", "low", "high", "first_trade", "last_trade"))
         self.version = Rollup.objects.filter(pk=rollup.pk).values_list("version", flat=True).first()
-        self.kept = self._kept()
-        self.moved = self._moved()
-        self.stale = self._stale()
-        self.entries, self.fresh, self.replaced = [], [], []
+        self.entries, self.fresh, self.replaced = None, [], []
         self.is_worth_keeping = len(self.touches) > WAITING
+        # What all blocks fold to, JSON-ready, if it is not remembered yet.
+        self.folded = None
 
-    def refresh(self):
-        """Make the stale blocks anew."""
+    @cached_property
+    def kept(self):
+        return self._kept()
+
+    @cached_property
+    def moved(self):
+        """The positions of the kept blocks that no longer hold; the one behind the last is what comes after them."""
+        lasts = [kept.last for kept in self.kept]
+        moved = set() if lasts else {0}
+        for low, high in self._moved_instants():
+            moved.update(range(bisect_left(lasts, low), bisect_left(lasts, high) + 1))
+        return moved
+
+    @cached_property
+    def stale(self):
+        """The positions to make anew: those that no longer hold, and the last block where more fits in."""
+        end = len(self.kept)
+        has_room = end in self.moved and end and self.kept[-1].size < self.arithmetic.BLOCK
+        return self.moved | {end - 1} if has_room else self.moved
+
+    def remembered(self):
+        """What all blocks were folded to, if that still holds; None where it does not."""
+        if self.touches:
+            return None
+        answers = Answer.objects.filter(rollup=self.rollup, version=self.version)
+        found = list(answers.values_list("folded", flat=True))
+        return json.loads(found[0]) if found else None
+
+    def refresh(self, rest=lambda: None):
+        """Make the stale blocks anew, once; `rest` is called between two parts of the work."""
+        if self.entries is not None:
+            return self
+        self.entries, self.rest = [], rest
         for is_stale, positions in groupby(range(len(self.kept) + 1), key=self.stale.__contains__):
             positions = list(positions)
             if is_stale:
@@ -117,37 +152,35 @@ class Reading:
 
         Nobody is waited for. If the blocks have changed since they were read, those stay and this is forgotten.
         """
-        if not self.is_worth_keeping or connection.in_atomic_block:
+        has_blocks = self.is_worth_keeping and self.entries is not None
+        has_answer = self.folded is not None and (has_blocks or not self.touches)
+        if not (has_blocks or has_answer) or connection.in_atomic_block:
             return
-        replaced = self.replaced + [self.kept[position].id for position in self.stale if position < len(self.kept)]
+        # Made before the lock is taken: on SQLite all other writers wait for it.
+        rows = self.rows() if has_blocks else []
+        version = self.version + 1 if has_blocks else self.version
         with suppress(DatabaseError), impatient(), transaction.atomic():
             rollups = Rollup.objects.filter(pk=self.rollup.pk, version=self.version)
             if not rollups.select_for_update(nowait=True):
                 return
-            rollups.update(version=self.version + 1)
-            self.model.objects.filter(pk__in=replaced).delete()
-            self.model.objects.bulk_create(self.rows())
-            for some in chunks([touch[0] for touch in self.touches]):
-                Touch.objects.filter(pk__in=some).delete()
+            if has_blocks:
+                rollups.update(version=version)
+                self._replace(rows)
+            if has_answer:
+                kept = {"version": version, "folded": json.dumps(self.folded, separators=(",", ":"))}
+                Answer.objects.update_or_create(rollup=self.rollup, defaults=kept)
+
+    def _replace(self, rows):
+        replaced = self.replaced + [self.kept[position].id for position in self.stale if position < len(self.kept)]
+        self.model.objects.filter(pk__in=replaced).delete()
+        self.model.objects.bulk_create(rows)
+        for some in chunks([touch[0] for touch in self.touches]):
+            Touch.objects.filter(pk__in=some).delete()
 
     def stretch(self, position):
         """From which instant until before which a kept block, or behind them all the end, holds the trades."""
         start = self.kept[position - 1].last + 1 if position else None
         return start, self.kept[position].last + 1 if position < len(self.kept) else None
-
-    def _moved(self):
-        """The positions of the kept blocks that no longer hold; the one behind the last is what comes after them."""
-        lasts = [kept.last for kept in self.kept]
-        moved = set() if lasts else {0}
-        for low, high in self._moved_instants():
-            moved.update(range(bisect_left(lasts, low), bisect_left(lasts, high) + 1))
-        return moved
-
-    def _stale(self):
-        """The positions to make anew: those that no longer hold, and the last block where more fits in."""
-        end = len(self.kept)
-        has_room = end in self.moved and end and self.kept[-1].size < self.arithmetic.BLOCK
-        return self.moved | {end - 1} if has_room else self.moved
 
     def _moved_instants(self):
         """The stretches of time, both ends included, that the journal tells of."""
@@ -171,6 +204,7 @@ class Reading:
         while (edge := self.instant_of(start, end, PART)) is not None:
             made += self.read(start, edge + 1, self.arithmetic.cut)
             start = edge + 1
+            self.rest()
         made += self.read(start, end, self.arithmetic.cut if end else self.arithmetic.cut_tail)
         self.entries += made
         self.fresh += made
@@ -189,6 +223,11 @@ class Reading:
 
     def read(self, start, end, cut):
         """Blocks of the raw rows from `start` until before `end`."""
+        raise NotImplementedError
+
+    @classmethod
+    def many(cls):
+        """From how many rows on a scope has a rollup."""
         raise NotImplementedError
 
     def kept_groups(self):
@@ -211,6 +250,11 @@ def abandoned():
     for name, model in (("user", get_user_model()), ("strategy", Strategy), ("deployment", Deployment)):
         gone |= Q(scope=name) & ~Exists(model.objects.filter(pk=OuterRef("scope_id")))
     return Rollup.objects.alias(waiting=Subquery(waiting)).filter(Q(waiting__gt=MANY_TOUCHES) | gone)
+
+
+def notes_of(kind):
+    """The notes of the scope of a rollup of this kind, within a query of rollups."""
+    return Touch.objects.filter(kind=kind, scope=OuterRef("scope"), scope_id=OuterRef("scope_id"))
 
 
 def unread_touches():
@@ -262,16 +306,16 @@ def impatient():
             cursor.execute(f"PRAGMA busy_timeout = {patience}")
 
 
-def _find_or_begin(kind, scope, is_enough):
+def _find_or_begin(kind, scope):
     """
     The scope's rollup. One that is begun is committed before anything is read for it, and without blocks.
 
     None: there are not enough rows; or it cannot be begun now, as within a transaction of the caller's.
     """
     ((name, pk),) = scope.items()
-    key = {"kind": kind, "scope": name, "scope_id": pk}
+    key = {"kind": kind.name, "scope": name, "scope_id": pk}
     rollup = Rollup.objects.filter(**key).first()
-    if rollup or connection.in_atomic_block or not is_enough():
+    if rollup or connection.in_atomic_block or not has(kind.raw.filter(**scope), kind.many()):
         return rollup
     with suppress(DatabaseError), impatient():
         return Rollup.objects.get_or_create(**key)[0]

@@ -5,7 +5,10 @@ from rest_framework.renderers import JSONRenderer
 
 
 class Page(dict):
-    """The answer of a list: rows as the database keeps them, so nothing in it is NaN or Infinity."""
+    """
+    The answer of a list or of the analytics: rows as the database keeps them, and figures that `metrics.number` has
+    rounded, so nothing in it is NaN or Infinity.
+    """
 
 
 class FastPageRenderer(JSONRenderer):

@@ -133,7 +133,7 @@ def test_it_outlives_errors_and_keeps_no_connection(courier, monkeypatch, caplog
         raise OperationalError("password=secret host=db")
 
     monkeypatch.setattr(mail, "deliver_waiting", fail)
-    monkeypatch.setattr(mail.connections, "close_all", lambda: closed.append(1))
+    monkeypatch.setattr("support_platform.rounds.connections.close_all", lambda: closed.append(1))
 
     thread = courier()
 

@@ -262,7 +262,7 @@ def test_a_mail_taken_while_the_database_was_away_is_noted_later_and_not_sent_ag
     assert OutgoingMail.objects.get().sent_at is None
     make_due()
 
-    mail.Courier(1, lambda: ())._go_round()
+    mail.Courier(1, lambda: ()).go_round()
 
     assert OutgoingMail.objects.get().sent_at is not None
     assert len(server.mails) == 1 and mail._taken == []

@@ -90,6 +90,7 @@ def report(scope, span=EVER, interval="day"):
 def raw(scope, span=EVER, interval="day"):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(readings.PerformanceReading, "blocks", lambda self, span: None)
+        patch.setattr(readings.PerformanceReading, "fold", lambda self, span, capital: None)
         patch.setattr(readings.PerformanceReading, "keep", lambda self: None)
         found = reports.performance_report(scope, span, interval, 5)
         return found | {"equity_curve": queries.json_ready(found["equity_curve"])}

@@ -24,7 +24,7 @@ from accounts import mail, operations, session_operations
 from accounts.tests.browser import Browser, link_in, link_token, open_form
 from accounts.tests.factories import PASSWORD
 from conftest import Api
-from support_platform import logs, throttling, views
+from support_platform import logs, rounds, throttling, views
 from support_platform.audit import Actor
 from support_platform.retries import retried
 from support_platform.tests.console import Console, address
@@ -162,7 +162,7 @@ class Provoked:
     def do_courier_failed(self):
         done = threading.Event()
         self.fail("accounts.mail.deliver_waiting", OperationalError("no connection"))
-        self.monkeypatch.setattr(mail.connections, "close_all", done.set)
+        self.monkeypatch.setattr(rounds.connections, "close_all", done.set)
         courier = mail.Courier(0.01, lambda: ())
         courier.start()
         assert done.wait(10)

@@ -1,4 +1,4 @@
-from analytics import rollup_check
+from analytics import keeping, rollup_check
 from analytics.blocks import instant
 from analytics.models import Rollup
 from analytics.readings import KINDS
@@ -15,16 +15,36 @@ class Command(SupportCommand):
     )
 
     def add_arguments(self, parser):
-        parser.add_argument(
+        what = parser.add_mutually_exclusive_group()
+        what.add_argument(
+            "--due",
+            action="store_true",
+            help="only what the next answers would have to make: begin the rollups of scopes that have become large, "
+            "and make those anew that much has moved in. A server does this by itself",
+        )
+        what.add_argument(
             "--verify",
             action="store_true",
             help="change nothing: compare every block with its raw rows, and fail if one differs",
         )
 
-    def run(self, *, verify, **options):
+    def run(self, *, verify, due, **options):
+        if due:
+            return self.bring_up_to_date()
         rollups = list(Rollup.objects.order_by("id"))
         outcome = {"rollups": len(rollups), "blocks": 0}
         return self.verify(rollups, outcome) if verify else self.rebuild(rollups, outcome)
+
+    def bring_up_to_date(self):
+        before = Rollup.objects.count()
+        for scopes in keeping.large_scopes():
+            keeping.begin(scopes)
+        rollups, done = list(keeping.due()), 0
+        with self.progress("Making", len(rollups)) as advance:
+            for number, rollup in enumerate(rollups, 1):
+                done += keeping.bring_up_to_date(rollup)
+                advance(number)
+        return {"begun": Rollup.objects.count() - before, "made_anew": done}
 
     def rebuild(self, rollups, outcome):
         with self.progress("Rebuilding", len(rollups)) as advance:
