@@ -129,18 +129,23 @@ def bring_up_to_date(rollup, rest=lambda: None):
     if not Rollup.objects.filter(free, pk=rollup.pk).update(claimed_until=now + CLAIM):
         return False
     try:
-        scope = {rollup.scope: rollup.scope_id}
-        with rollups.snapshot():
-            reading = KINDS[rollup.kind](rollup, scope).refresh(rest)
-            if isinstance(reading, PerformanceReading):
-                reading.fold(queries.Span(), queries.starting_capital(scope))
-            else:
-                reading.blocks(queries.Span())
-        reading.is_worth_keeping = True
-        reading.keep()
+        make(rollup, rest)
     finally:
         Rollup.objects.filter(pk=rollup.pk).update(claimed_until=None)
     return True
+
+
+def make(rollup, rest=lambda: None):
+    """Its blocks anew where they have moved, and what they fold to."""
+    scope = {rollup.scope: rollup.scope_id}
+    with rollups.snapshot():
+        reading = KINDS[rollup.kind](rollup, scope).refresh(rest)
+        if isinstance(reading, PerformanceReading):
+            reading.fold(queries.Span(), queries.starting_capital(scope))
+        else:
+            reading.blocks(queries.Span())
+    reading.is_worth_keeping = True
+    reading.keep()
 
 
 def _large(kind, name, scopes):

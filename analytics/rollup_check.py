@@ -9,6 +9,7 @@ from django.db import transaction
 from . import (
     blocks,
     buckets,
+    keeping,
     latency,
     latency_blocks,
     performance,
@@ -56,9 +57,7 @@ def rebuild(rollup):
         locked = Rollup.objects.select_for_update().get(pk=rollup.pk)
         kept.delete()
         Rollup.objects.filter(pk=rollup.pk).update(version=locked.version + 1)
-    with rollups.snapshot():
-        reading = _reading(rollup).refresh()
-    reading.keep()
+    keeping.make(rollup)
     return kept.count()
 
 

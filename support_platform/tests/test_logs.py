@@ -23,6 +23,7 @@ from redis.exceptions import RedisError
 from accounts import mail, operations, session_operations
 from accounts.tests.browser import Browser, link_in, link_token, open_form
 from accounts.tests.factories import PASSWORD
+from analytics import keeping
 from conftest import Api
 from support_platform import logs, rounds, throttling, views
 from support_platform.audit import Actor
@@ -167,6 +168,14 @@ class Provoked:
         courier.start()
         assert done.wait(10)
         courier.stop()
+
+    def do_rollups_failed(self):
+        done = threading.Event()
+        self.fail("analytics.keeping.due", OperationalError("no connection"))
+        self.monkeypatch.setattr(rounds.connections, "close_all", done.set)
+        keeper = keeping.start_keeper(0.01)
+        assert done.wait(10)
+        keeper.stop()
 
     def do_cache_away(self):
         self.monkeypatch.setattr(throttling, "_shared", throttling.Cache())

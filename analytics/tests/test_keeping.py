@@ -1,0 +1,243 @@
+"""Blocks made before anybody asks, and answers kept while nothing moves: what is due, and that they stay equal."""
+
+import json
+from datetime import timedelta
+from decimal import Decimal
+from threading import Event
+
+import pytest
+from django.db import OperationalError
+from django.utils import timezone
+
+from analytics import columns, keeping, readings
+from analytics.models import Answer, LatencyBlock, PerformanceBlock, Rollup, Touch
+from support_platform.tests.commands import fail, run, tell
+from trading.models import Deployment, Trade
+from trading.tests.factories import DeploymentFactory
+
+from .test_rollups import (  # noqa: F401
+    assert_equal,
+    assert_latency,
+    assert_slippage,
+    close,
+    deployment,
+    fill,
+    raw,
+    report,
+    send,
+    small,
+    sql,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def scope(deployment):  # noqa: F811
+    return {"deployment": deployment.pk}
+
+
+def make_due():
+    """What is made, as (kind, scope)."""
+    for page in keeping.large_scopes():
+        keeping.begin(page)
+    found = list(keeping.due())
+    assert all(keeping.bring_up_to_date(rollup) for rollup in found)
+    return sorted((rollup.kind, rollup.scope) for rollup in found)
+
+
+def test_blocks_of_a_large_scope_are_there_before_its_first_answer(deployment, scope, viewer, monkeypatch):  # noqa: F811
+    fill(deployment)
+    close(DeploymentFactory(user=deployment.user, strategy=deployment.strategy), 1)
+
+    assert make_due() == [("performance", "deployment"), ("performance", "strategy"), ("performance", "user")]
+
+    expected = raw(scope)
+    for reads in ("closed_trades", "add_costs", "packed"):
+        monkeypatch.setattr(columns, reads, None)
+    answer = viewer.get("analytics/performance/", deployment=deployment.pk).json()
+    assert (answer["trades"], Decimal(answer["pnl"])) == (60, expected["pnl"])
+    assert answer["equity_curve"] == expected["equity_curve"]
+    assert make_due() == []
+
+
+def test_orders_have_theirs_too(deployment, scope, monkeypatch):  # noqa: F811
+    for hours in range(30):
+        send(deployment, hours, expected_price=Decimal(5), filled_price=Decimal(hours), filled_quantity=Decimal(1))
+
+    assert len(make_due()) == 6
+
+    assert LatencyBlock.objects.filter(rollup__scope="user").exists()
+    assert Answer.objects.count() == 6
+    monkeypatch.setattr(readings.GroupedReading, "refresh", None)
+    assert_latency(scope)
+    assert_slippage(scope)
+
+
+def test_scopes_are_looked_at_page_by_page(deployment, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(keeping, "PAGE", 2)
+    for _ in range(3):
+        fill(DeploymentFactory(user=deployment.user, strategy=deployment.strategy), 20)
+
+    assert [kind for kind, scope in make_due() if scope == "deployment"] == ["performance"] * 3
+
+
+def test_what_moves_much_is_due_and_single_trades_at_the_end_are_not(deployment, scope):  # noqa: F811
+    trades = fill(deployment)
+    make_due()
+    assert not Touch.objects.filter(kind="performance").exists()
+
+    close(deployment, 100)
+    assert make_due() == []
+    Trade.objects.filter(pk=trades[20].pk).update(result=Decimal(9))
+    assert len(make_due()) == 3
+    for hours in range(101, 105):  # more than WAITING
+        close(deployment, hours)
+    assert len(make_due()) == 3
+    sql("UPDATE trading_trade SET fees = '2' WHERE id >= %s", trades[50].pk)
+    assert len(make_due()) == 3
+    assert make_due() == []
+    assert_equal(scope)
+
+
+def test_a_rollup_that_somebody_else_makes_is_left_to_them_until_their_claim_is_over(deployment):  # noqa: F811
+    fill(deployment)
+    for page in keeping.large_scopes():
+        keeping.begin(page)
+    rollup = Rollup.objects.get(scope="deployment")
+    Rollup.objects.filter(pk=rollup.pk).update(claimed_until=timezone.now() + timedelta(minutes=1))
+
+    assert not keeping.bring_up_to_date(rollup)
+    assert not PerformanceBlock.objects.exists()
+
+    Rollup.objects.filter(pk=rollup.pk).update(claimed_until=timezone.now())
+    assert keeping.bring_up_to_date(rollup)
+    assert PerformanceBlock.objects.count() == 8
+    assert Rollup.objects.get(pk=rollup.pk).claimed_until is None
+
+
+def test_an_answer_is_kept_while_nothing_moves_and_never_longer(deployment, scope, monkeypatch):  # noqa: F811
+    trades = fill(deployment)
+    report(scope)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(readings.PerformanceReading, "load", None)
+        assert report(scope, interval=None) == raw(scope, interval=None)
+
+    for statement in (
+        "UPDATE trading_trade SET result = '-7' WHERE id = %s",
+        "UPDATE trading_trade SET closed_at = NULL, result = NULL WHERE id = %s",
+        "DELETE FROM trading_trade WHERE id = %s",
+    ):
+        sql(statement, trades[17].pk)
+        assert report(scope, interval=None) == raw(scope, interval=None)
+        assert report(scope, interval=None) == raw(scope, interval=None)
+    close(deployment, 300)
+    assert report(scope, interval=None) == raw(scope, interval=None)
+
+
+def test_an_answer_goes_with_the_capital_it_was_made_for(deployment, scope):  # noqa: F811
+    fill(deployment)
+    report(scope)
+
+    for capital in (Decimal(7), None, Decimal("0.5")):
+        Deployment.objects.filter(pk=deployment.pk).update(capital=capital)
+        for _ in range(2):
+            assert report(scope, interval=None) == raw(scope, interval=None)
+            kept = json.loads(Answer.objects.get().folded)[0]
+            assert capital == (kept and Decimal(kept))
+
+
+def test_open_trades_are_counted_anew_for_a_kept_answer(deployment, scope):  # noqa: F811
+    fill(deployment)
+    report(scope)
+
+    sql("UPDATE trading_trade SET closed_at = NULL, result = NULL WHERE id = %s", close(deployment, 3).pk)
+    report(scope)
+
+    assert report(scope, interval=None)["open_trades"] == 1
+
+
+def test_verify_compares_kept_answers(deployment, scope):  # noqa: F811
+    fill(deployment)
+    make_due()
+    assert run("rebuild_rollups", "--verify")["differences"] == []
+
+    answer = Answer.objects.get(rollup__scope="user")
+    Answer.objects.filter(pk=answer.pk).update(folded=answer.folded.replace("[60,", "[61,"))
+
+    assert "1 block differs" in fail("rebuild_rollups", "--verify")
+    run("rebuild_rollups")
+    assert run("rebuild_rollups", "--verify")["differences"] == []
+
+
+def test_the_command_makes_what_is_due(deployment):  # noqa: F811
+    fill(deployment)
+
+    assert run("rebuild_rollups", "--due") == {"begun": 3, "made_anew": 3}
+    assert run("rebuild_rollups", "--due") == {"begun": 0, "made_anew": 0}
+    assert tell("rebuild_rollups", "--due").splitlines() == ["begun      0", "made_anew  0"]
+    assert run("rebuild_rollups", "--verify")["differences"] == []
+
+
+@pytest.fixture
+def keeper(real_database, monkeypatch):
+    """Starts a keeper, and ends it before its database goes."""
+    started = []
+
+    def start():
+        started.append(keeping.start_keeper(0.02))
+        return started[-1]
+
+    yield start
+    for thread in started:
+        thread.stop(30)
+        assert not thread.is_alive()
+
+
+def test_a_server_makes_them_by_itself(keeper, deployment, monkeypatch):  # noqa: F811
+    fill(deployment)
+    made, bring = Event(), keeping.bring_up_to_date
+
+    def watched(rollup, rest):
+        done = bring(rollup, rest)
+        if PerformanceBlock.objects.values("rollup").distinct().count() == 3:
+            made.set()
+        return done
+
+    monkeypatch.setattr(keeping, "bring_up_to_date", watched)
+
+    keeper()
+
+    assert made.wait(60)
+
+
+def test_it_outlives_a_database_that_is_away(keeper, deployment, monkeypatch):  # noqa: F811
+    again, calls = Event(), []
+
+    def due():
+        calls.append(1)
+        if len(calls) == 1:
+            raise OperationalError("away")
+        again.set()
+        return []
+
+    monkeypatch.setattr(keeping, "due", due)
+
+    keeper()
+
+    assert again.wait(60)
+
+
+def test_a_server_that_ends_forgets_what_it_has_in_hand(deployment, monkeypatch):  # noqa: F811
+    fill(deployment)
+    for page in keeping.large_scopes():
+        keeping.begin(page)
+    keeper = keeping.Keeper()
+    keeper.is_ending = True
+    keeper.woken.set()
+
+    keeper.go_round()
+
+    assert not PerformanceBlock.objects.exists()
+    assert not Rollup.objects.exclude(claimed_until=None).exists()
