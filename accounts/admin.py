@@ -1,46 +1,23 @@
 """Accounts in the console: traders for everyone, staff, brokers and sessions for the superuser."""
 
-from django import forms
 from django.contrib import admin
 from django.contrib.admin.forms import AdminPasswordChangeForm
-from django.contrib.auth import password_validation
-from django.core.exceptions import ValidationError
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.html import format_html
-from rest_framework import serializers
 
 from support_platform.console import lists
-from support_platform.console.actions import ReasonForm, operation
+from support_platform.console.actions import operation
 from support_platform.console.base import OperationAdmin
-from support_platform.console.forms import OperationForm, ReadableField
+from support_platform.exceptions import OperationRefused
 from support_platform.permissions import ROLES
 from support_platform.retries import retried
 
 from . import mail, operations, session_operations, staff_operations
+from .forms import BrokerForm, ContactForm, DeactivateForm, NewPasswordForm, NewStaffForm, StaffForm, TreatmentForm
 from .models import ApiSession, Broker, OutgoingMail, StaffAccount, User
-from .serializers import EmailField, UpdateContactSerializer
 
 IS_ACTIVE = {"active": Q(is_active=True), "inactive": Q(is_active=False)}
-
-
-class ContactForm(OperationForm):
-    input = UpdateContactSerializer
-
-    email = forms.CharField(label="E-mail", max_length=254)
-    phone = forms.CharField(required=False, empty_value=None, max_length=16, help_text="Such as +4915112345678.")
-    verified = forms.BooleanField(
-        required=False,
-        label="The new e-mail is verified",
-        help_text="It then takes effect at once, without the link that its owner would follow.",
-    )
-
-
-class DeactivateForm(ReasonForm):
-    deployments = forms.ChoiceField(
-        choices=[("leave", "leave as they are"), ("pause", "pause the active ones"), ("stop", "stop for good")],
-        initial="leave",
-    )
 
 
 class AccountAdmin(OperationAdmin):
@@ -87,98 +64,87 @@ class TraderAdmin(AccountAdmin):
         "created_at",
         "last_login",
     )
-    form = ContactForm
-    change_fields = {
-        "email": "accounts.change_contact",
-        "phone": "accounts.change_contact",
-        "verified": "accounts.override_email_verification",
-    }
 
-    def change_row(self, row, values, *, by):
-        user = operations.change_contact(row, by=by, **values)
-        waits = "email" in values and user.pending_email
-        return user, f"{user.pending_email} waits until its owner follows the mailed link." if waits else ""
+    @operation("Change e-mail or phone", right="accounts.change_contact", form=ContactForm, is_for_one=True)
+    def change_contact(self, request, user, *, by, **values):
+        before = _last_mail_to(user)
+        user = operations.change_contact(user, by=by, **values)
+        besides = _mails_since(before, user)
+        if "email" in values and user.pending_email:
+            besides["Until then"] = f"{user.email} stays valid until the owner of the new one follows the mailed link"
+        return user, besides
 
-    @operation("Reset password", right="accounts.reset_password", bucket=("reset", "target trader"))
+    @operation(
+        "Reset password",
+        right="accounts.reset_password",
+        bucket=("reset", "target trader"),
+        suits=lambda user: user.is_active,
+    )
     def reset_password(self, request, user, *, by):
+        before = _last_mail_to(user)
         user = operations.reset_password(user, by=by)
-        return user, f"A link was mailed to {mail.masked(user.email)}."
+        return user, _mails_since(before, user)
 
-    @operation("Deactivate", right="accounts.change_status", form=DeactivateForm)
+    @operation(
+        "Deactivate",
+        right="accounts.change_status",
+        form=DeactivateForm,
+        suits=lambda user: user.is_active,
+        is_grave=True,
+    )
     def deactivate(self, request, user, *, by, deployments):
         user, counts = operations.set_status(user, User.Status.INACTIVE, by=by, deployments=deployments)
-        told = [f"{count} {name.replace('_', ' ')}" for name, count in counts.items() if count]
-        return user, f"Done: {', '.join(told)}." if told else ""
+        besides = _counted(counts)
+        if deployments == "leave" and (left := self._active_deployments(request, user)):
+            besides["Deployments left active"] = left
+        return user, besides
 
-    @operation("Activate", right="accounts.change_status")
+    def _active_deployments(self, request, user):
+        """How many, up to "more than 1000"; None for who may not see deployments."""
+        page = self.admin_site.pages_by_name["deployment"]
+        if not page.has_view_permission(request):
+            return None
+        rows = page.get_queryset(request).filter(user=user, status="active").order_by()
+        count = rows.values("pk")[:1001].count()
+        return count if count <= 1000 else "more than 1000"
+
+    @operation(
+        "Pause or stop deployments",
+        right="accounts.change_status",
+        form=TreatmentForm,
+        suits=lambda user: not user.is_active,
+    )
+    def treat_deployments(self, request, user, *, by, deployments):
+        """Of a trader who is inactive already; for one who is active, each deployment has its own page."""
+        if user.is_active:
+            text = "The account is active. Deactivate it, or pause and stop its deployments in their list."
+            raise OperationRefused("active", text)
+        user, counts = operations.set_status(user, User.Status.INACTIVE, by=by, deployments=deployments)
+        return user, _counted(counts)
+
+    @operation("Activate", right="accounts.change_status", suits=lambda user: not user.is_active)
     def activate(self, request, user, *, by):
         user, _ = operations.set_status(user, User.Status.ACTIVE, by=by)
-        return user, ""
+        return user, {}
 
-    @operation("Cancel e-mail change", right="accounts.change_contact")
+    @operation("Cancel e-mail change", right="accounts.change_contact", suits=lambda user: user.pending_email)
     def cancel_email_change(self, request, user, *, by):
-        return operations.cancel_email_change(user, by=by), ""
+        return operations.cancel_email_change(user, by=by), {}
 
 
-class AddressField(forms.CharField):
-    """An address by the API's own rule."""
-
-    def __init__(self, **kwargs):
-        super().__init__(label="E-mail", **kwargs)
-
-    def clean(self, value):
-        try:
-            return EmailField().run_validation(super().clean(value))
-        except serializers.ValidationError as error:
-            raise ValidationError([str(detail) for detail in error.detail]) from None
+def _counted(counts):
+    return {name.replace("_", " ").capitalize(): count for name, count in counts.items() if count}
 
 
-class PasswordField(forms.CharField):
-    def __init__(self, **kwargs):
-        widget = forms.PasswordInput(attrs={"autocomplete": "new-password"})
-        super().__init__(strip=False, max_length=1000, widget=widget, **kwargs)
-
-    def clean(self, value):
-        value = super().clean(value)
-        if value:
-            password_validation.validate_password(value)
-        return value
+def _last_mail_to(user):
+    return OutgoingMail.objects.filter(user=user).order_by("-id").values_list("id", flat=True).first() or 0
 
 
-class StaffForm(OperationForm):
-    email = AddressField()
-    first_name = ReadableField(required=False, max_length=150)
-    last_name = ReadableField(required=False, max_length=150)
-    role = forms.ChoiceField(required=False, choices=[("", "none"), *((role, role) for role in ROLES)])
-    broker = forms.ModelChoiceField(Broker.objects.order_by("name"), required=False, empty_label="all brokers")
-    is_superuser = forms.BooleanField(required=False, label="Superuser")
-    is_active = forms.BooleanField(required=False, label="Active", initial=True)
-    password = PasswordField(required=False, label="New password", help_text="Empty: it stays as it is.")
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.initial["role"] = self.instance.groups.values_list("name", flat=True).first() or ""
-        self.initial.pop("password", None)  # the hash of the old one
-
-    def clean_role(self):
-        role = self.cleaned_data["role"]
-        if not role and self.initial["role"]:
-            raise ValidationError("A role can be changed, not taken away. Deactivate the account instead.")
-        return role
-
-
-class NewStaffForm(OperationForm):
-    email = AddressField()
-    role = forms.ChoiceField(required=False, choices=[("", "none"), *((role, role) for role in ROLES)])
-    broker = forms.ModelChoiceField(Broker.objects.order_by("name"), required=False, empty_label="all brokers")
-    is_superuser = forms.BooleanField(required=False, label="Superuser", help_text="May do everything; needs no role.")
-    password = PasswordField(help_text=password_validation.password_validators_help_text_html)
-
-    def clean(self):
-        cleaned = super().clean()
-        if not cleaned.get("role") and not cleaned.get("is_superuser") and "role" in cleaned:
-            self.add_error("role", "Choose a role; without one only a superuser can do anything.")
-        return cleaned
+def _mails_since(last, user):
+    """The mails that an operation has queued, to be told beside it: to whom, masked, and what of."""
+    queued = OutgoingMail.objects.filter(user=user, pk__gt=last).order_by("id")
+    told = [f"{mail.SUBJECTS[row.kind]}, to {mail.masked(row.to)}" for row in queued]
+    return {"Mail" if len(told) == 1 else "Mails": "; ".join(told)} if told else {}
 
 
 @admin.register(StaffAccount)
@@ -200,17 +166,14 @@ class StaffAccountAdmin(AccountAdmin):
         "email",
         "first_name",
         "last_name",
+        "roles",
         "broker",
         "is_superuser",
         "is_active",
         "created_at",
         "last_login",
     )
-    form = StaffForm
     add_form = NewStaffForm
-    change_fields = dict.fromkeys(
-        ("email", "first_name", "last_name", "role", "broker", "is_superuser", "is_active", "password")
-    )
 
     def get_queryset(self, request):
         return super().get_queryset(request).staff().prefetch_related("groups")
@@ -219,8 +182,13 @@ class StaffAccountAdmin(AccountAdmin):
     def roles(self, staff):
         return ", ".join(group.name for group in staff.groups.all()) or "–"
 
-    def change_row(self, row, values, *, by):
-        return staff_operations.change_staff(as_user(row), by=by, **values), ""
+    @operation("Change account", form=StaffForm, is_for_one=True)
+    def change(self, request, staff, *, by, **values):
+        return staff_operations.change_staff(as_user(staff), by=by, **values), {}
+
+    @operation("Set password", form=NewPasswordForm, is_for_one=True)
+    def set_password(self, request, staff, *, by, password):
+        return staff_operations.change_staff(as_user(staff), by=by, password=password), {}
 
     def create_row(self, values, *, by):
         return staff_operations.create_staff(
@@ -243,11 +211,6 @@ def as_user(staff):
     return user
 
 
-class BrokerForm(OperationForm):
-    name = ReadableField(max_length=100)
-    domain = ReadableField(required=False, max_length=253)
-
-
 @admin.register(Broker)
 class BrokerAdmin(OperationAdmin):
     icon = "apartment"
@@ -257,11 +220,11 @@ class BrokerAdmin(OperationAdmin):
     ordering = ("name",)
     search_fields = ("name", "domain")
     fields = ("id", "name", "domain", "created_at")
-    form = add_form = BrokerForm
-    change_fields = {"name": None, "domain": None}
+    add_form = BrokerForm
 
-    def change_row(self, row, values, *, by):
-        return staff_operations.change_broker(row, by=by, **values), ""
+    @operation("Change broker", form=BrokerForm, is_for_one=True)
+    def change(self, request, broker, *, by, **values):
+        return staff_operations.change_broker(broker, by=by, **values), {}
 
     def create_row(self, values, *, by):
         return staff_operations.create_broker(values["name"], by=by, domain=values.get("domain", ""))
@@ -307,11 +270,9 @@ class ApiSessionAdmin(OperationAdmin):
         session = self.get_object(request, object_id) if self.has_view_permission(request) else None
         return ("user", session.user_id) if session else super().audit_trail_of(request, object_id)
 
-    @operation("Revoke")
+    @operation("Revoke", suits=lambda session: session.revoked_at is None, is_grave=True)
     def revoke(self, request, session, *, by):
-        was_open = session.revoked_at is None
-        session = session_operations.revoke_session(session, by=by)
-        return session, "" if was_open else "It had ended already."
+        return session_operations.revoke_session(session, by=by), {}
 
 
 @admin.register(OutgoingMail)

@@ -113,30 +113,30 @@ class TokenCall:
 
 
 class ConsoleChange:
-    """A trader's phone, changed on the console's page of it."""
+    """A trader's phone, changed in the console's dialog for it."""
 
     call = None
-    name = "console: a trader's page, saved"
+    name = "console: a trader's phone, confirmed"
+    path = "/admin/accounts/user/operate/change_contact/"
 
     def prepare(self, bench, name):
         subject = Subject(name, make_family(bench.connection, name))
         browser = Browser(bench.server)
         browser.open("/admin/login/")
         browser.submit("/admin/login/", username=STAFF["superuser"], password=PASSWORD)
-        browser.open(self._path(subject))
+        browser.open(f"/admin/accounts/user/{subject.family.user}/change/")
+        browser.page = browser.submit(self.path, id=subject.family.user)
         subject.hand["browser"] = browser
         return subject
 
     def send(self, bench, subject, headers):
-        return subject.hand["browser"].submit(self._path(subject), headers, phone="+4915112345678", reason="asked")
+        values = {"phone": "+4915112345678", "reason": "asked", "step": "confirm"}
+        return subject.hand["browser"].submit(self.path, headers, **values)
 
     def retry(self, bench, subject, kept):
         answer = self.send(bench, subject, bench.headers(subject))
-        if answer.status != 302:
-            yield f"the same page saved again is answered {answer.status}"
-
-    def _path(self, subject):
-        return f"/admin/accounts/user/{subject.family.user}/change/"
+        if answer.status != 200:
+            yield f"the same dialog confirmed again is answered {answer.status}"
 
 
 class NewPassword:

@@ -1,12 +1,14 @@
 """The audit trail in the console: every event, readable, and nothing that could change one."""
 
 from django.contrib import admin
-from django.utils.html import format_html, format_html_join
+from django.template.loader import render_to_string
+from django.utils.html import format_html
 
-from . import audit_operations
+from . import audit_operations, inverses
 from .console import lists
 from .console.actions import operation
-from .console.base import OperationAdmin, shown
+from .console.base import OperationAdmin
+from .console.differences import as_words, differences
 from .models import AuditEvent
 
 
@@ -42,41 +44,55 @@ class AuditEventAdmin(OperationAdmin):
         "id",
     )
 
+    export_fields = (
+        "id",
+        "at",
+        "actor",
+        "actor_id",
+        "action",
+        "subject_type",
+        "subject_id",
+        "subject_version",
+        "user",
+        "broker",
+        "changes",
+        "reason",
+        "source",
+        "ip",
+        "request_id",
+    )
+
     def has_view_permission(self, request, obj=None):
         """Everyone reads their own events; whose else, the queryset says."""
         return request.user.is_staff
 
-    @operation("Revert", right="support_platform.revert_change")
+    @operation("Revert", right="support_platform.revert_change", suits=lambda event: inverses.exists(event.action))
     def revert(self, request, event, *, by):
-        subject, told = audit_operations.revert_change(event, by=by, staff=request.user)
-        return event, f"{subject._meta.verbose_name.capitalize()} {subject} is as before. That is event {told.pk}."
+        subject, _ = audit_operations.revert_change(event, by=by, staff=request.user)
+        return event, {"As before": f"{subject._meta.verbose_name} {subject}"}
+
+    def without_event(self, queryset, event):
+        return queryset.exclude(pk=event.pk)
 
     @admin.display(description="subject")
     def subject(self, event):
         """The row an event speaks of, as a link to where it is shown. The row itself is not read."""
         text = f"{event.subject_type} {event.subject_id or ''}".strip()
-        for model, page in self.admin_site._registry.items():
-            if model._meta.model_name == event.subject_type and event.subject_id is not None:
-                return format_html('<a href="{}">{}</a>', page.url("change", event.subject_id), text)
-        return text
+        page = self.admin_site.pages_by_name.get(event.subject_type)
+        if page is None or event.subject_id is None:
+            return text
+        return format_html('<a href="{}">{}</a>', page.url("change", event.subject_id), text)
 
     @admin.display(description="what changed")
     def summary(self, event):
-        text = "; ".join(
-            f"{name}: {_brief(before)} → {_brief(after)}" for name, (before, after) in event.changes.items()
-        )
+        text = "; ".join(f"{name}: {_brief(old)} → {_brief(new)}" for name, (old, new) in event.changes.items())
         return text if len(text) <= 160 else f"{text[:159]}…"
 
     @admin.display(description="what changed")
     def change_table(self, event):
-        rows = format_html_join(
-            "",
-            "<tr><th scope='row'>{}</th><td>{}</td><td>{}</td></tr>",
-            ((name, shown(before), shown(after)) for name, (before, after) in event.changes.items()),
-        )
-        head = "<thead><tr><th scope='col'>Field</th><th scope='col'>Before</th><th scope='col'>After</th></tr></thead>"
-        return format_html("<table class='changes'>" + head + "<tbody>{}</tbody></table>", rows)
+        found = differences(event.changes, self.admin_site)
+        return render_to_string("admin/differences.html", {"differences": found})
 
 
 def _brief(value):
-    return str(shown(value)) if not isinstance(value, dict) else f"{len(value)} rows"
+    return f"{len(value)} entries" if isinstance(value, dict | list) else as_words(value)

@@ -1,7 +1,7 @@
 """The one way an audit event is written: by the operation that makes the change, in its transaction."""
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -28,6 +28,7 @@ class Actor:
     source: str = AuditEvent.Source.COMMAND
     ip: str | None = None
     reverts: int | None = None  # the audit event that this change takes back
+    told: list = field(default_factory=list, compare=False, repr=False)  # the events that were written for it
 
     @classmethod
     def of(cls, user, **circumstances):
@@ -57,6 +58,7 @@ def record(action, subject, *, by, changes, owner=None, broker_id=None):
         user=owner.pk if owner else None,
         changes={field: [plain(before), plain(after)] for field, (before, after) in changes.items()},
     )
+    by.told.append(event)
     _log_when_kept("audit", event)
     return event
 

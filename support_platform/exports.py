@@ -1,6 +1,7 @@
 """Tables as CSV for spreadsheets: streamed, exact, and without cells that a spreadsheet would run as a formula."""
 
 import csv
+import json
 from datetime import datetime
 from decimal import Decimal
 
@@ -29,7 +30,7 @@ def plain(text):
 
 
 def cell(value):
-    """One value as the text of its cell: decimals plain, instants in UTC with Z, nothing for unknown."""
+    """One value as the text of its cell: decimals plain, instants in UTC with Z, documents JSON, unknown empty."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -38,6 +39,8 @@ def cell(value):
         return format_decimal(value)
     if isinstance(value, datetime):
         return format_instant(value)
+    if isinstance(value, dict | list):
+        value = json.dumps(value, ensure_ascii=False)
     return neutralise(str(value))
 
 

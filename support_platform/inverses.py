@@ -48,11 +48,20 @@ def inverse_of(action):
     """
     :raises OperationRefused: ``not_revertible``, and why
     """
-    tables = map(import_string, settings.AUDIT_INVERSES)
-    found = next((table[action] for table in tables if action in table), UNKNOWN)
+    found = _find(action)
     if isinstance(found, str):
         raise not_revertible(found)
     return found
+
+
+def exists(action):
+    """Whether a change of this kind can be undone at all."""
+    return not isinstance(_find(action), str)
+
+
+def _find(action):
+    tables = map(import_string, settings.AUDIT_INVERSES)
+    return next((table[action] for table in tables if action in table), UNKNOWN)
 
 
 def not_revertible(why):

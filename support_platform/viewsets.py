@@ -9,7 +9,6 @@ import re
 from urllib.parse import unquote_to_bytes
 
 from django.conf import settings
-from django.db import transaction
 from django.http import Http404
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.response import Response
@@ -17,6 +16,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from . import idempotency, shapes, throttling
 from .audit import Actor
+from .dry_run import atomically
 from .filters import check_parameters
 from .ids import is_id
 from .models import REASON_LENGTH
@@ -194,12 +194,11 @@ class ResourceViewSet(PlatformView, GenericViewSet):
             if not (dry_run or self.is_counted):
                 self.count_subject(subject)
                 self.is_counted = True  # a repeated transaction is still one request
-            with transaction.atomic():
+            with atomically(is_dry_run=dry_run):
                 result = operation(subject, by=by, **arguments)
                 row, data = represent(result) if represent else (result, self.represent(result))
-                if dry_run:
-                    data = {**data, "dry_run": True}
-                    transaction.set_rollback(True)
+            if dry_run:
+                data = {**data, "dry_run": True}
             return Response(data, status=success, headers={} if dry_run else {"ETag": etag(row)})
 
         if key is None or dry_run:

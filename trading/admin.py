@@ -1,18 +1,17 @@
 """What traders made, in the console: to look at, and to change by the operations of the API."""
 
-from django import forms
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.db.models import Q
 
 from support_platform.console import lists
-from support_platform.console.actions import ReasonForm, operation
+from support_platform.console.actions import operation
+from support_platform.console.attempts import Figures
 from support_platform.console.base import OperationAdmin
-from support_platform.console.forms import InstantField, NumberField, OperationForm
 
 from . import operations
+from .forms import PARAMETERS, STATUS, CorrectionForm, DeleteStrategyForm, DeploymentForm
 from .models import Deployment, Order, Scanner, Strategy, Trade
-from .serializers import CorrectTradeSerializer, UpdateDeploymentSerializer
 
 IS_KEPT = {"active": Q(deleted_at__isnull=True), "deleted": Q(deleted_at__isnull=False)}
 MAX_TRADERS = 100
@@ -31,12 +30,6 @@ class OwnedAdmin(OperationAdmin):
         # Found first and by themselves, so that the list is read by its index on the trader.
         traders = get_user_model().objects.visible_to(request.user).filter(email__icontains=search_term.strip())
         return queryset.filter(user__in=list(traders.values_list("pk", flat=True)[:MAX_TRADERS])), False
-
-
-class DeleteStrategyForm(ReasonForm):
-    stop_deployments = forms.BooleanField(
-        required=False, label="Stop its deployments", help_text="Without this, a strategy that still runs is kept."
-    )
 
 
 @admin.register(Strategy)
@@ -96,33 +89,31 @@ class StrategyAdmin(OwnedAdmin):
     def active_deployments(self, strategy):
         return strategy.active_deployments
 
-    @operation("Publish", right="trading.publish_strategy")
+    @operation(
+        "Publish",
+        right="trading.publish_strategy",
+        suits=lambda strategy: not strategy.is_published and not strategy.is_deleted and strategy.user.is_active,
+    )
     def publish(self, request, strategy, *, by):
-        return operations.publish_strategy(strategy, by=by), ""
+        return operations.publish_strategy(strategy, by=by), {}
 
-    @operation("Unpublish", right="trading.publish_strategy")
+    @operation("Unpublish", right="trading.publish_strategy", suits=lambda strategy: strategy.is_published)
     def unpublish(self, request, strategy, *, by):
-        return operations.unpublish_strategy(strategy, by=by), ""
+        return operations.unpublish_strategy(strategy, by=by), {}
 
-    @operation("Delete", right="trading.delete_strategy", form=DeleteStrategyForm)
+    @operation(
+        "Delete",
+        right="trading.delete_strategy",
+        form=DeleteStrategyForm,
+        suits=lambda strategy: not strategy.is_deleted,
+        is_grave=True,
+    )
     def delete(self, request, strategy, *, by, stop_deployments):
-        return operations.delete_strategy(strategy, by=by, stop_deployments=stop_deployments), ""
+        return operations.delete_strategy(strategy, by=by, stop_deployments=stop_deployments), {}
 
-    @operation("Restore", right="trading.delete_strategy")
+    @operation("Restore", right="trading.delete_strategy", suits=lambda strategy: strategy.is_deleted)
     def restore(self, request, strategy, *, by):
-        return operations.restore_strategy(strategy, by=by), ""
-
-
-class DeploymentForm(OperationForm):
-    input = UpdateDeploymentSerializer
-
-    status = forms.ChoiceField(choices=Deployment.Status.choices, help_text="Stopped is final.")
-    quantity = NumberField(required=False)
-    stop_loss_pct = NumberField(required=False, label="Stop loss %", help_text="More than 0, at most 100; or empty.")
-    take_profit_pct = NumberField(required=False, label="Take profit %", help_text="As the stop loss.")
-    max_open_trades = forms.IntegerField()
-    order_type = forms.ChoiceField(choices=Deployment.OrderType.choices)
-    capital = NumberField(required=False)
+        return operations.restore_strategy(strategy, by=by), {}
 
 
 @admin.register(Deployment)
@@ -160,38 +151,33 @@ class DeploymentAdmin(OwnedAdmin):
         "stopped_at",
     )
     export_fields = ("id", "user_id", "user.email", "strategy_id", "strategy.name", *fields[3:])
-    form = DeploymentForm
-    change_fields = {
-        "status": "trading.control_deployment",
-        **dict.fromkeys(
-            ("quantity", "stop_loss_pct", "take_profit_pct", "max_open_trades", "order_type", "capital"),
-            "trading.change_deployment",
-        ),
-    }
 
-    def change_row(self, row, values, *, by):
-        return operations.update_deployment(row, by=by, **values), ""
+    @operation(
+        "Change deployment",
+        right=(STATUS, PARAMETERS),
+        form=DeploymentForm,
+        suits=lambda deployment: deployment.status != Deployment.Status.STOPPED,
+        is_for_one=True,
+    )
+    def change(self, request, deployment, *, by, **values):
+        return operations.update_deployment(deployment, by=by, **values), {}
 
-    @operation("Pause", right="trading.control_deployment")
+    @operation("Pause", right=STATUS, suits=lambda deployment: deployment.status == Deployment.Status.ACTIVE)
     def pause(self, request, deployment, *, by):
-        return operations.update_deployment(deployment, by=by, status=Deployment.Status.PAUSED), ""
+        return operations.update_deployment(deployment, by=by, status=Deployment.Status.PAUSED), {}
 
-    @operation("Resume", right="trading.control_deployment")
+    @operation("Resume", right=STATUS, suits=lambda deployment: deployment.status == Deployment.Status.PAUSED)
     def resume(self, request, deployment, *, by):
-        return operations.update_deployment(deployment, by=by, status=Deployment.Status.ACTIVE), ""
+        return operations.update_deployment(deployment, by=by, status=Deployment.Status.ACTIVE), {}
 
-    @operation("Stop", right="trading.control_deployment")
+    @operation(
+        "Stop",
+        right=STATUS,
+        suits=lambda deployment: deployment.status != Deployment.Status.STOPPED,
+        is_grave=True,
+    )
     def stop(self, request, deployment, *, by):
-        return operations.update_deployment(deployment, by=by, status=Deployment.Status.STOPPED), ""
-
-
-class CorrectionForm(OperationForm):
-    input = CorrectTradeSerializer
-
-    taken_at = InstantField()
-    closed_at = InstantField(required=False, help_text="Empty: the trade is open again, and its result is cleared.")
-    strike = NumberField(required=False)
-    result = NumberField(required=False, help_text="Profit or loss in account currency, net of fees.")
+        return operations.update_deployment(deployment, by=by, status=Deployment.Status.STOPPED), {}
 
 
 @admin.register(Trade)
@@ -247,19 +233,12 @@ class TradeAdmin(OwnedAdmin):
         "external_id",
     )
     export_fields = ("id", "user_id", "user.email", "strategy_id", "deployment_id", *fields[4:])
-    form = CorrectionForm
-    change_fields = dict.fromkeys(("taken_at", "closed_at", "strike", "result"), "trading.correct_trade")
 
-    def change_row(self, row, values, *, by):
-        trade, impact = operations.correct_trade(row, by=by, **values)
-        return trade, _impact_in_words(**impact)
-
-
-def _impact_in_words(before, after):
-    moved = [
-        f"{name.replace('_', ' ')} {before[name]} → {after[name]}" for name in after if before[name] != after[name]
-    ]
-    return f"Of its deployment: {'; '.join(moved)}." if moved else "The deployment's figures stay as they were."
+    @operation("Correct trade", right="trading.correct_trade", form=CorrectionForm, is_for_one=True)
+    def correct(self, request, trade, *, by, **values):
+        trade, impact = operations.correct_trade(trade, by=by, **values)
+        is_moved = impact["before"] != impact["after"]
+        return trade, {"Figures of its deployment": Figures(**impact)} if by.told or is_moved else {}
 
 
 @admin.register(Order)
@@ -327,10 +306,10 @@ class ScannerAdmin(OwnedAdmin):
     fields = ("id", "user", "name", "symbol", "criteria", "status", "created_at", "deleted_at")
     export_fields = ("id", "user_id", "user.email", "name", "symbol", "status", "created_at", "deleted_at")
 
-    @operation("Delete", right="trading.delete_scanner")
+    @operation("Delete", right="trading.delete_scanner", suits=lambda scanner: not scanner.is_deleted)
     def delete(self, request, scanner, *, by):
-        return operations.delete_scanner(scanner, by=by), ""
+        return operations.delete_scanner(scanner, by=by), {}
 
-    @operation("Restore", right="trading.delete_scanner")
+    @operation("Restore", right="trading.delete_scanner", suits=lambda scanner: scanner.is_deleted)
     def restore(self, request, scanner, *, by):
-        return operations.restore_scanner(scanner, by=by), ""
+        return operations.restore_scanner(scanner, by=by), {}

@@ -1,108 +1,69 @@
 """
-Operations on chosen rows, from a list or from one row's page: a page that asks why, then row by row.
+The one flow of every change, of one row or of many: ask, preview, confirm, receipt.
 
-Each row is its own transaction, so that one that is refused does not undo the others; what happened to each is told.
+Each step is a page that works by itself; on a row's page dialog.js shows the same pages as a dialog. Each row is its
+own transaction, so that one that is refused does not undo the others; what happened to each is told.
 """
 
-import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from django import forms
 from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import BadRequest, PermissionDenied
-from django.db import transaction
-from django.http import Http404, HttpResponseNotAllowed, StreamingHttpResponse
+from django.http import Http404, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
-from django.utils import timezone
-from rest_framework.exceptions import Throttled
 
-from support_platform import audit, throttling
-from support_platform.exceptions import InvalidChange, OperationRefused, OutOfReach, StaleVersion, is_unavailable
-from support_platform.exports import MAX_ROWS as MAX_EXPORT
-from support_platform.exports import csv_lines
-from support_platform.retries import retried
+from support_platform import throttling
 
 from . import lists
-from .forms import ReasonField
-from .look import dress
+from .attempts import NOTHING_TO_DO, STALE, attempt
+from .differences import differences
+from .export import EXPORT, ExportMixin
+from .forms import ReasonForm, read_seen, version_of
 
 MAX_ROWS = 500
-EXPORT = "export_csv"
-_SEEN = re.compile(r"[0-9a-f-]{1,36}:[0-9]{1,10}( [0-9a-f-]{1,36}:[0-9]{1,10})*", re.ASCII)
-
-
-class ReasonForm(forms.Form):
-    """What every operation on chosen rows asks. `seen` names them, with the versions that were shown."""
-
-    seen = forms.CharField(widget=forms.HiddenInput)
-    reason = ReasonField()
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.fields["reason"] = self.fields.pop("reason")  # last, after what a subclass asks
-        dress(self.fields)
-
-    def clean_seen(self):
-        return read_seen(self.cleaned_data["seen"])
-
-
-def read_seen(text):
-    """
-    {id as text: version} of the rows a page named.
-
-    :raises BadRequest: no page of the console names rows like this
-    """
-    if not _SEEN.fullmatch(text):
-        raise BadRequest("The chosen rows are not readable. Choose them in the list again.")
-    return {row_id: int(version) for row_id, version in (part.split(":") for part in text.split(" "))}
+MAX_REHEARSED = 50
+# What an answer to a dialog asks for: to go back and type, to see what would happen (which is the default), to do it.
+EDIT, PREVIEW, CONFIRM = STEPS = ("edit", "preview", "confirm")
 
 
 @dataclass(frozen=True)
 class Operation:
     name: str
     label: str
-    right: str | None
+    rights: tuple
     form: type
     bucket: tuple | None
+    suits: Callable
+    is_for_one: bool
+    is_grave: bool
 
 
-def operation(label, *, right=None, form=ReasonForm, bucket=None):
+def operation(label, *, right=None, form=ReasonForm, bucket=None, suits=None, is_for_one=False, is_grave=False):
     """
     Make a method of an OperationAdmin an operation on chosen rows.
 
-    The method takes the request, a row that carries the version seen, `by` and the form's further fields, calls the
-    operation of the domain, one transaction, and returns (the row, a note for the page or ""). Without `right`, who
-    sees the rows may. `bucket` is the limit (bucket, key) that each row is counted by.
+    The method takes the request, a row that carries the version seen, `by` and the form's values, calls the operation
+    of the domain, and returns (the row, what was done besides: {name: text or attempts.Figures}). It is called in a
+    transaction, which a preview rolls back. `right` is one, or several of which one is enough; without, who sees the
+    rows may. `bucket` is the limit (bucket, key) that each row is counted by. Pages of rows that it `suits` offer it.
+    `is_for_one`: it takes one row at a time. `is_grave`: it cannot be undone by its opposite, or hurts at once.
     """
+    rights = (right,) if isinstance(right, str) else tuple(right or ())
 
     def mark(method):
-        method.operation = Operation(method.__name__, label, right, form, bucket)
+        fits = suits or (lambda row: True)
+        method.operation = Operation(method.__name__, label, rights, form, bucket, fits, is_for_one, is_grave)
         return method
 
     return mark
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one row. `level` is that of Django's messages."""
-
-    row: object
-    text: str
-    level: int = messages.SUCCESS
-
-    @property
-    def tag(self):
-        return messages.DEFAULT_TAGS[self.level]
-
-
-class ActionsMixin:
-    """The part of OperationAdmin that runs operations on chosen rows and exports lists."""
-
-    # What an export holds, each a field or dotted path of the row; empty: no export.
-    export_fields = ()
+class ActionsMixin(ExportMixin):
+    """The part of OperationAdmin that runs operations on chosen rows."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -122,13 +83,19 @@ class ActionsMixin:
         return [
             method.operation
             for method in self.operations.values()
-            if method.operation.right is None or request.user.has_perm(method.operation.right)
+            if not method.operation.rights or any(map(request.user.has_perm, method.operation.rights))
         ]
+
+    def offered_operations(self, request, row):
+        """[(operation, its address)] of those that this person may do and that make sense for the row as it is."""
+        offered = [operation for operation in self.allowed_operations(request) if operation.suits(row)]
+        return [(operation, self.url("operate", operation.name)) for operation in offered]
 
     # --- from the list -------------------------------------------------------------------------------
     def get_actions(self, request):
         """Django's table of the actions in the list's menu; `response_action` below carries them out."""
-        offered = [(operation.name, operation.label) for operation in self.allowed_operations(request)]
+        allowed = self.allowed_operations(request)
+        offered = [(operation.name, operation.label) for operation in allowed if not operation.is_for_one]
         if self.export_fields and self.has_view_permission(request):
             offered.append((EXPORT, "Export as CSV"))
         return {name: (None, name, label) for name, label in offered}
@@ -144,24 +111,39 @@ class ActionsMixin:
             return self.export(request, queryset if across else queryset.filter(pk__in=ids), across)
         if across:
             ids = [str(pk) for pk in queryset.values_list("pk", flat=True)[: MAX_ROWS + 1]]
-        return self._confirm(request, self._operation(request, name, ids), ids)
+        return self._begin(request, name, ids)
 
-    # --- from one row's page, and from the page that asks why ------------------------------------------
+    # --- from one row's page, and from the pages of the flow itself ----------------------------------------
     def operate_view(self, request, name):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         if "seen" not in request.POST:
             throttling.count_caller(request, "read")
-            ids = self._readable(request.POST.getlist("id"))
-            return self._confirm(request, self._operation(request, name, ids), ids)
-        throttling.count_caller(request, "write")  # once, however many rows
+            return self._begin(request, name, self._readable(request.POST.getlist("id")))
+        step = request.POST.get("step", PREVIEW)
+        if step not in STEPS:
+            raise BadRequest(f"step must be one of: {', '.join(STEPS)}.")
+        throttling.count_caller(request, "read" if step == EDIT else "write")  # once, however many rows
         seen = read_seen(request.POST["seen"])
         ids = self._readable(seen)
         operation = self._operation(request, name, ids)
-        form = operation.form(request.POST)
-        if not form.is_valid():
-            return self._confirm(request, operation, ids, form)
-        return self._carry_out(request, operation, self._rows(request, operation, ids), seen, form.cleaned_data)
+        rows = self._rows(request, operation, ids)
+        if not rows or len(rows) > self._most(operation):
+            return self._refuse_choice(request, operation, rows)
+        form = self._form(request, operation, rows, request.POST)
+        if step == EDIT or not form.is_valid():
+            return self._ask(request, operation, rows, form, missing=len(ids) - len(rows))
+        return self._answer(request, operation, rows, form, seen, is_dry_run=step == PREVIEW)
+
+    def _begin(self, request, name, ids):
+        operation = self._operation(request, name, ids)
+        if len(ids) > self._most(operation):
+            return self._refuse_choice(request, operation, ids)
+        rows = self._rows(request, operation, ids)
+        if not rows:
+            return self._refuse_choice(request, operation, rows)
+        form = self._form(request, operation, rows)
+        return self._ask(request, operation, rows, form, missing=len(ids) - len(rows))
 
     def _readable(self, ids):
         ids = list(dict.fromkeys(ids))
@@ -185,76 +167,90 @@ class ActionsMixin:
         self.record_refused(request, operation.name, [row_id for row_id in ids if row_id not in rows])
         return [rows[row_id] for row_id in ids if row_id in rows]
 
-    def _confirm(self, request, operation, ids, form=None):
-        if len(ids) > MAX_ROWS:
-            text = f"An operation takes at most {MAX_ROWS} rows at a time. Narrow the list by filters or search."
-            self.message_user(request, text, messages.ERROR)
-            return redirect(self.url("changelist"))
-        rows = self._rows(request, operation, ids)
+    @staticmethod
+    def _most(operation):
+        return 1 if operation.is_for_one else MAX_ROWS
+
+    def _refuse_choice(self, request, operation, rows):
         if not rows:
-            self.message_user(request, "What you chose does not exist. Nothing was changed.", messages.ERROR)
-            return redirect(self.url("changelist"))
-        if form is None:
-            form = operation.form(initial={"seen": " ".join(f"{row.pk}:{version_of(row)}" for row in rows)})
-        context = {
-            "title": f"{operation.label}: {self._counted(rows)}",
-            "operation": operation,
-            "form": form,
-            "rows": [(row, self.url("change", row.pk)) for row in rows],
-            "missing": len(ids) - len(rows),
-            "action": self.url("operate", operation.name),
-            "back": self.url("change", rows[0].pk) if len(rows) == 1 else self.url("changelist"),
-        }
-        return self._page(request, "admin/confirm_operation.html", context)
+            text = "What you chose does not exist. Nothing was changed."
+        elif operation.is_for_one:
+            text = f"{operation.label} takes one {self.opts.verbose_name} at a time. Nothing was changed."
+        else:
+            text = f"An operation takes at most {MAX_ROWS} rows at a time. Narrow the list by filters or search."
+        self.message_user(request, text, messages.ERROR)
+        return redirect(self.url("changelist"))
 
-    def _carry_out(self, request, operation, rows, seen, values):
-        by = self.actor(request, values.pop("reason"))
-        del values["seen"]
-        outcomes = [self._attempt(request, operation, row, seen[str(row.pk)], by, values) for row in rows]
-        if not outcomes:
-            self.message_user(request, "What you chose does not exist. Nothing was changed.", messages.ERROR)
-            return redirect(self.url("changelist"))
-        if len(outcomes) == 1:
-            [outcome] = outcomes
-            self.message_user(request, f"{operation.label}: {outcome.text}", outcome.level)
-            return redirect(self.url("change", outcome.row.pk))
+    def _form(self, request, operation, rows, data=None):
+        return operation.form(data, rows=rows, names=self.fields, may=request.user.has_perm)
+
+    # --- the steps -----------------------------------------------------------------------------------
+    def _ask(self, request, operation, rows, form, **context):
+        return self._step(request, operation, rows, "admin/ask_operation.html", form=form, **context)
+
+    def _answer(self, request, operation, rows, form, seen, *, is_dry_run):
+        """Do it to each row, or rehearse it with the first of them; a single row that is refused is asked again."""
+        method, by = self.operations[operation.name], self.actor(request, form.cleaned_data["reason"])
+        tried = {"by": by, "values": form.values, "bucket": operation.bucket, "is_dry_run": is_dry_run}
+        some = rows[:MAX_REHEARSED] if is_dry_run else rows
+        outcomes = [attempt(request, method, row, seen[str(row.pk)], **tried) for row in some]
+        [outcome, *others] = outcomes
+        if form.row is not None and not outcome.is_done:
+            return self._ask_again(request, operation, rows, form, outcome)
         context = {
-            "title": f"{operation.label}: {self._counted(outcomes)}",
-            "operation": operation,
             "outcomes": [(outcome, self.url("change", outcome.row.pk)) for outcome in outcomes],
-            "done": sum(outcome.level == messages.SUCCESS for outcome in outcomes),
-            "back": self.url("changelist"),
+            "done": sum(outcome.is_done for outcome in outcomes),
+            "reason": by.reason,
+            "further": len(rows) - len(some),
         }
-        return self._page(request, "admin/operation_outcomes.html", context)
+        if not others and form.row is not None:
+            context["outcome"] = outcome
+            context["differences"] = differences(outcome.changes, self.admin_site, request)
+        if is_dry_run:
+            return self._step(request, operation, rows, "admin/preview_operation.html", form=form, **context)
+        trail = self.admin_site.pages_by_name["auditevent"]
+        context["events"] = [(event, trail.url("change", event.pk)) for event in outcome.events]
+        return self._step(request, operation, rows, "admin/receipt_of_operation.html", **context)
 
-    def _attempt(self, request, operation, row, version, by, values):
-        if hasattr(row, "version"):
-            row.if_match = {version}
-        before = version_of(row)
-        try:
-            if operation.bucket:
-                throttling.count(request, *operation.bucket, row.pk)
-            changed, note = retried(self.operations[operation.name], request, row, by=by, **values)
-        except StaleVersion:
-            return Outcome(row, "Not done: it was changed meanwhile. Look at it again, then repeat.", messages.ERROR)
-        except PermissionDenied:
-            return Outcome(row, "Not done: it takes a right that you do not have.", messages.ERROR)
-        except OutOfReach:
-            return Outcome(row, "Not done: it does not exist any more.", messages.ERROR)
-        except OperationRefused as refusal:
-            return Outcome(row, f"Not done: {refused_text(refusal)}", messages.ERROR)
-        except InvalidChange as refusal:
-            return Outcome(row, f"Not done: {refusal}", messages.ERROR)
-        except Throttled as refusal:
-            seconds = max(1, int(refusal.wait))
-            return Outcome(row, f"Not done: the limit is reached. Try again in {seconds} seconds.", messages.ERROR)
-        except Exception as error:
-            if not is_unavailable(error):
-                raise
-            return Outcome(row, "Not done: the database or the cache is away. Try again shortly.", messages.ERROR)
-        if not note and version_of(changed) == before and hasattr(row, "version"):
-            return Outcome(row, "Nothing to do: it is so already.", messages.INFO)
-        return Outcome(row, note or "Done.")
+    def _ask_again(self, request, operation, rows, form, outcome):
+        if outcome.is_stale:
+            rows = self._rows(request, operation, [str(rows[0].pk)])  # as it is now
+            fresh = self._form(request, operation, rows)
+            form = self._form(request, operation, rows, fresh.begun_again(request.POST))
+            if form.is_valid():
+                form.refuse({"": STALE})
+            return self._ask(
+                request,
+                operation,
+                rows,
+                form,
+                is_stale=True,
+                meanwhile=fresh.meanwhile(request.POST.get("shown", "")),
+                versions=(read_seen(request.POST["seen"])[str(rows[0].pk)], version_of(rows[0])),
+            )
+        form.refuse(outcome.errors or {"": NOTHING_TO_DO})
+        response = self._ask(request, operation, rows, form)
+        if outcome.retry_after is not None:
+            response.status_code = 503
+            response["Retry-After"] = str(outcome.retry_after)
+        return response
+
+    def _step(self, request, operation, rows, template, **context):
+        row = rows[0] if len(rows) == 1 else None
+        context = {
+            "title": f"{operation.label}: {self.named(row) if row else self._counted(rows)}",
+            "operation": operation,
+            "row": row,
+            "rows": [(row, self.url("change", row.pk)) for row in rows],
+            "action": self.url("operate", operation.name),
+            "back": self.url("change", row.pk) if row else self.url("changelist"),
+            **context,
+        }
+        return self._page(request, template, context)
+
+    def named(self, row):
+        """The row as the dialogs and the audit trail's page call it."""
+        return str(row)
 
     def _counted(self, rows):
         return f"{len(rows)} {self.opts.verbose_name if len(rows) == 1 else self.opts.verbose_name_plural}"
@@ -264,41 +260,5 @@ class ActionsMixin:
         page = {**self.admin_site.each_context(request), "opts": self.opts, "subtitle": None, **context}
         return TemplateResponse(request, template, page)
 
-    # --- export --------------------------------------------------------------------------------------
-    def export(self, request, queryset, across):
-        """The rows of the list, newest first, as CSV; the first 50,000, which the file's name then says."""
-        if not self.export_fields:
-            raise PermissionDenied
-        count = queryset.order_by().values("pk")[: MAX_EXPORT + 1].count()
-        is_cut, count = count > MAX_EXPORT, min(count, MAX_EXPORT)
-        filters = {name: value for name, value in request.GET.items() if name not in ("p", "o")}
-        changes = {"rows": (None, count), "filters": (None, filters if across else {**filters, "chosen": "by hand"})}
-        subject = self.model()
-        by = self.actor(request)
-        record = transaction.atomic(audit.record)
-        retried(record, f"{self.audit_subject}.exported", subject, by=by, changes=changes, broker_id=by.broker_id)
-        rows = queryset[:MAX_EXPORT].iterator(chunk_size=2000)
-        lines = csv_lines(self.export_fields, ([follow(row, name) for name in self.export_fields] for row in rows))
-        stem = str(self.opts.verbose_name_plural).replace(" ", "-") + (f"-first-{MAX_EXPORT}" if is_cut else "")
-        name = f"{stem}-{timezone.now():%Y%m%dT%H%M%SZ}.csv"
-        headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-        return StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8", headers=headers)
-
     def url(self, view, *args):
         return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_{view}", args=args)
-
-
-def version_of(row):
-    return getattr(row, "version", 0)
-
-
-def refused_text(refusal):
-    """An operation's refusal with the rows it names, such as the deployments that are active."""
-    named = "".join(f" {name.capitalize()}: {', '.join(map(str, ids))}." for name, ids in refusal.extra.items())
-    return f"{refusal.detail}{named}"
-
-
-def follow(row, path):
-    for name in path.split("."):
-        row = getattr(row, name, None)
-    return row

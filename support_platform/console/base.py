@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from urllib.parse import urlencode
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.db import models
-from django.http import Http404
+from django.forms import ModelForm
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html
@@ -19,15 +19,12 @@ from unfold.admin import ModelAdmin
 
 from support_platform import audit, throttling
 from support_platform.decimals import format_decimal
-from support_platform.exceptions import InvalidChange, OperationRefused, OutOfReach, StaleVersion
 from support_platform.models import AuditEvent
 from support_platform.retries import retried
 
 from . import lists, panels
-from .actions import ActionsMixin, refused_text
-from .forms import PAGE_FIELDS, OperationForm
-
-STALE = "It was changed by someone else while this page was open. Nothing was saved. Open it again, then repeat."
+from .actions import ActionsMixin
+from .attempts import attempt
 
 
 def actor_of(request, *, reason="", user=None):
@@ -41,27 +38,15 @@ def actor_of(request, *, reason="", user=None):
     )
 
 
-class Refused(Exception):
-    """The operation did not make the change; the page is shown again with `errors` {field or "": text}."""
-
-    def __init__(self, errors, *, is_stale=False):
-        super().__init__(errors)
-        self.errors = errors
-        self.is_stale = is_stale
-
-
 class OperationAdmin(ActionsMixin, panels.PanelPagesMixin, ModelAdmin):
     """
     Read-only, apart from operations.
 
-    A subclass names `fields` (what a row's page shows), and what may be changed there: `change_fields` (field of
-    `form` -> the right it takes) with `change_row`, `form` for a new row with `create_row`. Methods marked with
-    `actions.operation` are what can be done with chosen rows.
+    A subclass names `fields`, what a row's page shows first. Methods marked with `actions.operation` are what can be
+    done with rows; `add_form` and `create_row` make a new one.
     """
 
-    form = OperationForm
     add_form = None
-    change_fields = {}
     superuser_only = False
     icon = "table_rows"
     is_found_first = False  # its rows are what the search on every page looks for
@@ -92,17 +77,13 @@ class OperationAdmin(ActionsMixin, panels.PanelPagesMixin, ModelAdmin):
         return self.has_view_permission(request)
 
     def has_change_permission(self, request, obj=None):
-        return self.has_view_permission(request, obj) and bool(self.editable(request))
+        return False  # a row's page shows it; operations change it
 
     def has_add_permission(self, request):
         return self.add_form is not None and self.has_view_permission(request)
 
     def has_delete_permission(self, request, obj=None):
         return False
-
-    def editable(self, request):
-        """The fields that this person may change; a right None is had by whoever sees the row."""
-        return [name for name, right in self.change_fields.items() if right is None or request.user.has_perm(right)]
 
     def get_queryset(self, request):
         """The rows in the reach of this person; for everything the page does, so that no others exist for it."""
@@ -156,98 +137,60 @@ class OperationAdmin(ActionsMixin, panels.PanelPagesMixin, ModelAdmin):
 
     # --- one row -------------------------------------------------------------------------------------
     def get_fieldsets(self, request, obj=None):
-        if obj is None:
-            return [
-                (None, {"fields": [*(name for name in self.add_form.base_fields if name not in PAGE_FIELDS), "reason"]})
-            ]
-        editable = self.editable(request) if self.has_change_permission(request, obj) else []
-        shown = (None, {"fields": [self.columns.get(name, name) for name in self.fields if name not in editable]})
-        return [shown, ("Change", {"fields": [*editable, *reversed(PAGE_FIELDS)]})] if editable else [shown]
+        return [(None, {"fields": [self.columns.get(name, name) for name in self.fields]})]
 
     def get_readonly_fields(self, request, obj=None):
-        return [] if obj is None else self.get_fieldsets(request, obj)[0][1]["fields"]
+        return self.get_fieldsets(request, obj)[0][1]["fields"]
 
     def get_form(self, request, obj=None, change=False, **kwargs):
-        base = self.form if change else self.add_form
-        dropped = base.base_fields.keys() - set(PAGE_FIELDS) - set(self.editable(request)) if change else ()
-        members = {
-            **dict.fromkeys(dropped),
-            "Meta": type("Meta", (), {"model": self.model, "fields": []}),
-            "shown": [name for name in self.fields if hasattr(self.model, name)],
-            "refused": getattr(request, "refused", None),
-        }
-        return type(base.__name__, (base,), members)
+        """None is sent: the page shows."""
+        return type("Facts", (ModelForm,), {"Meta": type("Meta", (), {"model": self.model, "fields": []})})
 
-    def changeform_view(self, request, object_id=None, form_url="", extra_context=None):
-        context = {"show_save_and_continue": False, "show_save_and_add_another": False, **(extra_context or {})}
+    def change_view(self, request, object_id, form_url="", extra_context=None):
+        if request.method == "POST":
+            self._refuse_post(request, "change", object_id)
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    def delete_view(self, request, object_id, extra_context=None):
+        if request.method == "POST":
+            self._refuse_post(request, "delete", object_id)
+        raise PermissionDenied
+
+    def _refuse_post(self, request, attempted, object_id):
+        throttling.count_caller(request, "write")
+        self.record_refused(request, attempted, [unquote(object_id)])
+        raise PermissionDenied
+
+    # --- a new row -----------------------------------------------------------------------------------
+    def add_view(self, request, form_url="", extra_context=None):
         if request.method == "POST":
             throttling.count_caller(request, "write")
-        is_known = request.method != "POST" or object_id is None or self.get_object(request, unquote(object_id))
-        if not is_known:
-            self.record_refused(request, "change", [unquote(object_id)])
-        view = super().changeform_view  # Django's, which is one transaction
-        try:
-            return retried(view, request, object_id, form_url, context)
-        except Refused as refused:
-            # Once more, with its errors in the form, which is therefore not valid and only shown.
-            request.refused = refused
-            return view(request, object_id, form_url, context)
-        except PermissionDenied:
-            if request.method == "POST" and is_known:
-                self.record_refused(request, "change" if object_id else "add", [unquote(object_id or "")])
-            raise
+        if not self.has_add_permission(request):
+            if request.method == "POST":
+                self.record_refused(request, "add", [""])
+            raise PermissionDenied
+        form = self.add_form(request.POST if request.method == "POST" else None)
+        if form.is_valid():
+            by = self.actor(request, form.cleaned_data["reason"])
+            outcome = attempt(request, self._create, self.model(), 0, by=by, values=form.values)
+            if outcome.is_done:
+                self.message_user(request, f"The {self.opts.verbose_name} was created.")
+                return redirect(self.url("change", quote(outcome.row.pk)))
+            form.refuse(outcome.errors)
+        context = {
+            "title": f"Add {self.opts.verbose_name}",
+            "form": form,
+            "action": request.path,
+            "back": self.url("changelist"),
+        }
+        return self._page(request, "admin/ask_operation.html", context)
 
-    def save_model(self, request, obj, form, change):
-        by = self.actor(request, form.cleaned_data["reason"])
-        try:
-            if change:
-                obj.if_match = {form.cleaned_data["version"]}
-                row, request.note = self.change_row(obj, form.values, by=by) if form.values else (obj, "")
-                request.is_changed = row.version != obj.version
-            else:
-                row = self.create_row(form.values, by=by)
-                obj.pk = row.pk
-        except StaleVersion:
-            raise Refused({"": STALE}, is_stale=True) from None
-        except OperationRefused as refusal:
-            raise Refused({"": refused_text(refusal)}) from None
-        except InvalidChange as refusal:
-            raise Refused({field: text for field, (_, text) in refusal.errors.items()}) from None
-        except OutOfReach:
-            raise Http404 from None
-
-    def change_row(self, row, values, *, by):
-        """Call the operation; returns (the changed row, a note for the page or "")."""
-        raise NotImplementedError
+    def _create(self, request, row, *, by, **values):
+        return self.create_row(values, by=by), {}
 
     def create_row(self, values, *, by):
         """Call the operation; returns the new row."""
         raise NotImplementedError
-
-    def save_related(self, request, form, formsets, change):
-        """There is nothing besides what the operation saved."""
-
-    def log_addition(self, request, obj, message):
-        """The operation has written the audit event."""
-
-    log_change = log_addition
-
-    def response_change(self, request, obj):
-        if request.is_changed:
-            self.message_user(request, f"Saved. {request.note}".strip())
-        else:
-            self.message_user(request, "Nothing was changed: every value is as it was.", messages.INFO)
-        return redirect(self.url("change", quote(obj.pk)))
-
-    def response_add(self, request, obj, post_url_continue=None):
-        self.message_user(request, f"The {self.opts.verbose_name} was created.")
-        return redirect(self.url("change", quote(obj.pk)))
-
-    def delete_view(self, request, object_id, extra_context=None):
-        if request.method == "POST":
-            throttling.count_caller(request, "write")
-            self.record_refused(request, "delete", [unquote(object_id)])
-        raise PermissionDenied
 
     def history_view(self, request, object_id, extra_context=None):
         """The audit trail of the row, as far as this person may read it."""
@@ -261,9 +204,7 @@ class OperationAdmin(ActionsMixin, panels.PanelPagesMixin, ModelAdmin):
 
     def render_change_form(self, request, context, add=False, change=False, form_url="", obj=None):
         if change:
-            context["operations"] = [
-                (operation, self.url("operate", operation.name)) for operation in self.allowed_operations(request)
-            ]
+            context["operations"] = self.offered_operations(request, obj)
             context["related_lists"] = self.related_lists(request, obj)
             context["panels"] = panels.rendered(self.opts.label_lower, request, obj)
         return super().render_change_form(request, context, add, change, form_url, obj)

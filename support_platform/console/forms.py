@@ -1,15 +1,16 @@
 """
-The form with which one row is changed.
+The forms of the console's dialogs: the parameters of a change, and why it is made.
 
-What it takes is validated by the serializer that the API uses for the same operation, so no rule stands twice.
+What changes a row is validated by the serializer that the API uses for the same operation, so no rule stands twice.
 """
 
 import json
+import re
 from datetime import datetime
 from decimal import Decimal
 
 from django import forms
-from django.core.exceptions import ValidationError
+from django.core.exceptions import BadRequest, ValidationError
 
 from support_platform.decimals import PLAIN, format_decimal
 from support_platform.exceptions import flatten
@@ -20,8 +21,10 @@ from support_platform.text import check_text
 
 from .look import dress
 
-MAX_SNAPSHOT = 20_000
-PAGE_FIELDS = ("version", "seen", "reason")
+MAX_SNAPSHOT, MAX_TEXT = 20_000, 200
+PAGE_FIELDS = ("seen", "shown", "reason")
+UNCHANGED = "Nothing was changed: every value is as it was."
+_SEEN = re.compile(r"[0-9a-f-]{1,36}:[0-9]{1,10}( [0-9a-f-]{1,36}:[0-9]{1,10})*", re.ASCII)
 
 
 class ReadableField(forms.CharField):
@@ -86,65 +89,141 @@ class InstantField(forms.CharField):
             raise ValidationError(str(error), code="invalid") from None
 
 
-class OperationForm(forms.ModelForm):
+def read_seen(text):
     """
-    Values for one operation on one row, with the reason and what the page showed when it was made.
+    {id as text: version} of the rows a page named.
 
-    `version` is the row's version on that page and is compared under the operation's lock; `seen` holds what the
-    page showed, only so that a refusal can tell what has changed since. A subclass declares the fields that the
-    operation takes and `input`, the API's serializer for it. `shown` and `refused` are set by the console.
+    :raises BadRequest: no page of the console names rows like this
+    """
+    if not _SEEN.fullmatch(text):
+        raise BadRequest("The chosen rows are not readable. Choose them in the list again.")
+    return {row_id: int(version) for row_id, version in (part.split(":") for part in text.split(" "))}
+
+
+def version_of(row):
+    return getattr(row, "version", 0)
+
+
+class ReasonForm(forms.Form):
+    """
+    What every change asks: why. A subclass adds the parameters; `values` are those of a valid form.
+
+    `seen` names the rows, with the versions that the dialog spoke of and that are compared under the operation's lock;
+    `shown` holds what it knew of a single row, only so that a refusal can tell what has changed since. Fields whose
+    right (`rights`) the person lacks are not there.
     """
 
-    version = forms.IntegerField(min_value=1, widget=forms.HiddenInput)
-    seen = forms.CharField(required=False, max_length=MAX_SNAPSHOT, widget=forms.HiddenInput)
+    seen = forms.CharField(widget=forms.HiddenInput)
+    shown = forms.CharField(required=False, max_length=MAX_SNAPSHOT, strip=False, widget=forms.HiddenInput)
     reason = ReasonField()
 
-    input = None
-    shown = ()
-    refused = None
+    rights = {}
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
+    def __init__(self, data=None, *, rows=(), names=(), may=None):
+        super().__init__(data)
+        self.row = rows[0] if len(rows) == 1 else None
+        self.names = [name for name in names if hasattr(self.row, name)]
+        for name in [name for name, right in self.rights.items() if may and not may(right)]:
+            del self.fields[name]
+        self.fields["reason"] = self.fields.pop("reason")  # last, after what a subclass asks
         dress(self.fields)
-        if self.instance.pk is None:
-            del self.fields["version"], self.fields["seen"]
+        self.prefill()
+        if not rows:
+            del self.fields["seen"], self.fields["shown"]
             return
-        for name in self.fields:
-            if name not in self.initial and hasattr(self.instance, name):
-                self.initial[name] = getattr(self.instance, name)
-        self.initial["seen"] = json.dumps(self.snapshot(self.instance))
+        self.initial["seen"] = " ".join(f"{row.pk}:{version_of(row)}" for row in rows)
+        if self.row is not None:
+            self.initial["shown"] = json.dumps(
+                {"row": self._row_as_text(), "form": self._form_as_text()}, ensure_ascii=False
+            )
 
-    def snapshot(self, row):
-        return {name: as_text(getattr(row, name)) for name in self.shown}
+    def prefill(self):
+        """Set what the fields hold before anything is typed."""
 
-    def clean(self):
-        cleaned = super().clean()
-        self.values = {name: cleaned[name] for name in self.changed_data if name in cleaned and name not in PAGE_FIELDS}
-        if self.input is not None and self.values and not self.errors:
-            serializer = self.input(data={name: as_json(value) for name, value in self.values.items()})
-            if serializer.is_valid():
-                self.values = serializer.validated_data
-            else:
-                self._add({error["field"]: error["detail"] for error in flatten(serializer.errors)})
-        if self.refused is not None:
-            self._add(self.refused.errors)
-        return cleaned
+    @property
+    def values(self):
+        return {name: value for name, value in self.cleaned_data.items() if name not in PAGE_FIELDS}
 
-    def _add(self, errors):
+    def secrets(self):
+        """The fields that are typed again to confirm, since no page sends them back."""
+        return [field for field in self if isinstance(field.field.widget, forms.PasswordInput)]
+
+    def kept(self):
+        """Everything else that was given, as hidden fields of the page that asks to confirm."""
+        return [field.as_hidden() for field in self if not isinstance(field.field.widget, forms.PasswordInput)]
+
+    def refuse(self, errors):
         for field, text in errors.items():
             self.add_error(field if field in self.fields else None, text)
 
-    def _post_clean(self):
-        """Django would write the values into the row and apply the model's rules; both are the operation's."""
+    # --- a row that moved on while the dialog was open -------------------------------------------------
+    def begun_again(self, data):
+        """What was typed into the older dialog, for this one. What nobody touched there is as it is now."""
+        memory, now = _read_memory(data.get("shown", ""), "form"), self._form_as_text()
+        again = data.copy()
+        for name, text in now.items():
+            if memory.get(name) == data.get(name, ""):
+                again[name] = text
+                if text == "":
+                    del again[name]
+        again["seen"], again["shown"] = self.initial["seen"], self.initial["shown"]
+        return again
 
-    @property
-    def meanwhile(self):
-        """What changed since the page was made: [(label, then, now)], once the row turned out to be newer."""
-        if self.refused is None or not self.refused.is_stale:
-            return []
-        then, now = _read_snapshot(self.data.get("seen", "")), self.snapshot(self.instance)
+    def meanwhile(self, shown):
+        """[(label, then, now)] of what differs from the memory of an older dialog."""
+        then, now = _read_memory(shown, "row"), self._row_as_text()
         moved = [name for name in now if then.get(name, now[name]) != now[name]]
         return [(name.replace("_", " "), then[name], now[name]) for name in moved]
+
+    def _row_as_text(self):
+        return {name: as_text(getattr(self.row, name)) for name in self.names}
+
+    def _form_as_text(self):
+        """What a browser would send back of the fields as they are prefilled."""
+        found = {}
+        for name, field in self.fields.items():
+            if name not in PAGE_FIELDS:
+                value = field.prepare_value(self.get_initial_for_field(field, name))
+                if isinstance(field, forms.BooleanField):
+                    value = "on" if value else ""
+                found[name] = "" if value is None else str(value)
+        return found
+
+
+class RowForm(ReasonForm):
+    """
+    The values of one row, filled with what it holds; only what was changed there is asked of the operation.
+
+    `input` is the API's serializer for it.
+    """
+
+    input = None
+
+    def prefill(self):
+        for name in self.fields.keys() - set(PAGE_FIELDS):
+            if hasattr(self.row, name):
+                self.initial[name] = getattr(self.row, name)
+
+    def clean(self):
+        cleaned = super().clean()
+        self.changes = {
+            name: cleaned[name] for name in self.changed_data if name in cleaned and name not in PAGE_FIELDS
+        }
+        if self.errors:
+            return cleaned
+        if self.row is not None and not self.changes:
+            raise ValidationError(UNCHANGED, code="unchanged")
+        if self.input is not None:
+            serializer = self.input(data={name: as_json(value) for name, value in self.changes.items()})
+            if serializer.is_valid():
+                self.changes = serializer.validated_data
+            else:
+                self.refuse({error["field"]: error["detail"] for error in flatten(serializer.errors)})
+        return cleaned
+
+    @property
+    def values(self):
+        return dict(self.changes)
 
 
 def as_text(value):
@@ -152,7 +231,7 @@ def as_text(value):
         return format_decimal(value)
     if isinstance(value, datetime):
         return format_instant(value)
-    return "–" if value in (None, "") else str(value)
+    return "–" if value in (None, "") else str(value)[:MAX_TEXT]
 
 
 def as_json(value):
@@ -160,10 +239,10 @@ def as_json(value):
     return format_instant(value) if isinstance(value, datetime) else value
 
 
-def _read_snapshot(text):
+def _read_memory(text, part):
     """It has been in a browser: taken as text to show, whatever it is."""
     try:
-        found = json.loads(text[:MAX_SNAPSHOT])
-    except (ValueError, RecursionError):
+        found = json.loads(text[:MAX_SNAPSHOT])[part]
+    except (ValueError, RecursionError, TypeError, LookupError):
         return {}
     return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}

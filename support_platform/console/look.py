@@ -44,7 +44,10 @@ UNFOLD = {
         lambda request: static("support_platform/rows.css"),
         lambda request: static("support_platform/trader.css"),
     ],
-    "SCRIPTS": [lambda request: static("support_platform/panels.js")],
+    "SCRIPTS": [
+        lambda request: static("support_platform/panels.js"),
+        lambda request: static("support_platform/dialog.js"),
+    ],
     "SIDEBAR": {"show_search": True, "command_search": True},
 }
 

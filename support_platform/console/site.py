@@ -84,6 +84,11 @@ class ConsoleSite(UnfoldAdminSite):
         if admin_class is not None and issubclass(admin_class, OperationAdmin):
             super().register(model_or_iterable, admin_class, **options)
 
+    @property
+    def pages_by_name(self):
+        """{model's name, as the audit trail has it: its page}."""
+        return {model._meta.model_name: page for model, page in self._registry.items()}
+
     def get_urls(self):
         return [url for url in super().get_urls() if getattr(url, "name", None) != "view_on_site"]
 

@@ -37,31 +37,68 @@ class Console:
     def page(self, row):
         return self.get(address(row))
 
-    def fields(self, row):
-        """What the form on a row's page would send back unchanged."""
-        return form_fields(self.page(row))
+    def ask(self, row, name=None):
+        """Press a button on a row's page; without a name the one that changes its values."""
+        return self.post(edit_address(row, name), {"id": row.pk})
 
-    def save(self, row, **values):
-        """Open the row's page, change some fields, give a reason, save."""
-        return self.post(address(row), {**self.fields(row), "reason": "asked by phone", **values}, follow=True)
+    def fields(self, row):
+        """What the dialog that changes a row's values would send back unchanged."""
+        return form_fields(self.ask(row))
+
+    def save(self, row, *, steps=("preview", "confirm"), **values):
+        """Open that dialog, change some fields, give a reason, look at the preview, confirm."""
+        return self.send(row, {**self.fields(row), "reason": "asked by phone", **values}, steps=steps)
+
+    def send(self, row, data, *, steps=("preview", "confirm")):
+        """Answer that dialog: preview, confirm."""
+        for step in steps:
+            answer = self.post(edit_address(row), {**data, "step": step}, follow=True)
+        return answer
 
     def choose(self, model, name, rows):
         """Choose rows in the list and an action from its menu."""
         chosen = [getattr(row, "pk", row) for row in rows]
         return self.post(address(model), {"action": name, "_selected_action": chosen, "index": "0"})
 
-    def operate(self, model, name, rows, *, reason="asked by phone", **values):
-        """The same, and answer the page that asks why."""
+    def operate(self, model, name, rows, *, reason="asked by phone", steps=("preview", "confirm"), **values):
+        """The same, and answer the page that asks why, look at the preview, confirm."""
         asked = self.choose(model, name, rows)
         if asked.status_code != 200:
             return asked
         data = {"seen": asked.context["form"].initial["seen"], "reason": reason, **values}
-        return self.post(address(model, "operate", name), data, follow=True)
+        for step in steps:
+            answer = self.post(address(model, "operate", name), {**data, "step": step}, follow=True)
+        return answer
+
+
+# The operation that changes the values of a row, by its model.
+EDITS = {
+    "user": "change_contact",
+    "deployment": "change",
+    "trade": "correct",
+    "staffaccount": "change",
+    "broker": "change",
+}
+
+
+def edit_address(row, name=None):
+    return address(type(row), "operate", name or EDITS[row._meta.model_name])
 
 
 def form_fields(response):
-    form = response.context["adminform"].form
+    form = response.context["form"]
     return {name: form[name].value() for name in form.fields if form[name].value() not in (None, False)}
+
+
+def told(response):
+    """What a page says became of a change: the receipt's outcome, or why nothing was done, or the site's messages."""
+    if response.context is None:
+        return []
+    if "outcomes" in response.context:
+        return [outcome.text for outcome, _ in response.context["outcomes"]]
+    form = response.context.get("form")
+    errors = [str(error) for errors in form.errors.values() for error in errors] if form is not None else []
+    return errors or messages_of(response)
 
 
 def text_of(response):

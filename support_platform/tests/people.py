@@ -90,6 +90,7 @@ class Home:
             "users/pending-email": waiting,
             "users/cancel_email_change": waiting,
             "users/activate": TraderFactory(broker=self.broker, is_active=False),
+            "users/treat_deployments": DeploymentFactory(user__broker=self.broker, user__is_active=False).user,
             "strategies": StrategyFactory(user=trader),
             "strategies/unpublish": StrategyFactory(user=trader, published_at=now),
             "strategies/restore": StrategyFactory(user=trader, deleted_at=now),

@@ -9,7 +9,7 @@ from accounts.tests.factories import StaffFactory
 from support_platform import audit_chain
 from support_platform.audit import Actor
 from support_platform.models import AuditEvent
-from support_platform.tests.console import COLLEAGUE, Console, address, messages_of, text_of
+from support_platform.tests.console import COLLEAGUE, Console, address, text_of, told
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_an_event_is_told_readably(supervisor, event, trader):
     page = Console(supervisor.user).page(event)
 
     words = text_of(page)
-    assert "phone – +4915112345678" in words
+    assert "Phone – +4915112345678" in words
     assert "asked by phone" in words
     assert address(trader) in page.content.decode()
 
@@ -113,10 +113,12 @@ def test_reverts_a_change(supervisor, trader, events):
 
     answer = console.operate(AuditEvent, "revert", [changed])
 
-    told = events(action="user.contact_changed")[-1]
-    assert messages_of(answer) == [f"Revert: User {trader.email} is as before. That is event {told.pk}."]
-    assert told.changes["reverts"] == [None, changed.pk]
-    assert (told.source, told.reason, told.actor_id) == ("console", "asked by phone", supervisor.user.pk)
+    event = events(action="user.contact_changed")[-1]
+    assert told(answer) == ["Done."]
+    assert f"user {trader.email}" in text_of(answer)
+    assert address(event) in answer.content.decode()
+    assert event.changes["reverts"] == [None, changed.pk]
+    assert (event.source, event.reason, event.actor_id) == ("console", "asked by phone", supervisor.user.pk)
     trader.refresh_from_db()
     assert trader.phone == changed.changes["phone"][0]
 
@@ -127,9 +129,9 @@ def test_what_cannot_be_reverted_is_told(supervisor, trader, event, events):
     [reset] = events(action="user.password_reset")
     count = AuditEvent.objects.count()
 
-    [text] = messages_of(console.operate(AuditEvent, "revert", [reset]))
+    [text] = told(console.operate(AuditEvent, "revert", [reset]))
 
-    assert text.startswith("Revert: Not done: A mailed link is not called back.")
+    assert text.startswith("A mailed link is not called back.")
     assert AuditEvent.objects.count() == count
 
 
@@ -140,7 +142,7 @@ def test_reverting_takes_the_right_to_the_inverse_too(broker, trader, agent, eve
     codenames = ("revert_change", "view_auditevent")
     person.user_permissions.set(Permission.objects.filter(codename__in=codenames))
 
-    [text] = messages_of(Console(person).operate(AuditEvent, "revert", [changed]))
+    [text] = told(Console(person).operate(AuditEvent, "revert", [changed]))
 
-    assert text == "Revert: Not done: it takes a right that you do not have."
+    assert text == "It takes a right that you do not have."
     assert len(events(action="user.contact_changed")) == 1

@@ -1,13 +1,15 @@
 """Tables out of the console: in scope, on record, exact, and harmless in a spreadsheet."""
 
 import csv
+import json
 from io import StringIO
 
 import pytest
 
+from accounts import operations
 from accounts.models import User
 from support_platform.models import AuditEvent
-from support_platform.tests.console import Console, address
+from support_platform.tests.console import COLLEAGUE, Console, address
 from trading.models import Deployment, Order, Scanner, Strategy, Trade
 from trading.tests.factories import DeploymentFactory, OrderFactory, ScannerFactory, StrategyFactory, TradeFactory
 
@@ -83,7 +85,7 @@ def test_traders_go_without_secrets(viewer, trader):
 
 
 def test_no_more_than_the_limit_and_the_name_says_so(viewer, trader, monkeypatch, events):
-    monkeypatch.setattr("support_platform.console.actions.MAX_EXPORT", 2)
+    monkeypatch.setattr("support_platform.console.export.MAX_EXPORT", 2)
     scanners = ScannerFactory.create_batch(3, user=trader)
 
     answer, rows = export(Console(viewer.user), Scanner, scanners)
@@ -101,9 +103,21 @@ def test_it_is_made_in_as_many_queries_whatever_its_length(viewer, trader, djang
         export(console, Deployment, deployments)
 
 
-def test_the_trail_itself_is_not_taken_along(supervisor):
-    console = Console(supervisor.user)
-    event = AuditEvent.objects.latest("id")
+def test_the_trail_is_taken_along_as_far_as_the_person_may_read_it(supervisor, viewer, trader, foreign_trader, events):
+    operations.change_contact(foreign_trader, by=COLLEAGUE, phone="+4915112345678")
+    operations.change_contact(trader, by=COLLEAGUE.because("=cmd()"), phone="+4915112345678")
+    event = events(action="user.contact_changed")[-1]
 
-    data = {"action": "export_csv", "_selected_action": [event.pk], "index": "0"}
-    assert "attachment" not in console.post(address(AuditEvent), data).get("Content-Disposition", "")
+    answer, [row, *others] = export(Console(supervisor.user), AuditEvent, [], across=True)
+    _, own = export(Console(viewer.user), AuditEvent, [event], across=True)
+
+    assert answer["Content-Disposition"].startswith('attachment; filename="audit-events-')
+    assert (row["id"], row["action"], row["reason"]) == (str(event.pk), "user.contact_changed", "'=cmd()")
+    assert json.loads(row["changes"]) == {"phone": [None, "+4915112345678"]}
+    assert {line["broker"] for line in others} <= {str(trader.broker_id)}
+    assert {line["actor_id"] for line in own} <= {str(viewer.user.pk)}
+    told = events(action="auditevent.exported")
+    assert [(line.actor_id, line.changes["rows"][1]) for line in told] == [
+        (supervisor.user.pk, 1 + len(others)),
+        (viewer.user.pk, len(own)),
+    ]

@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 from accounts.models import ApiSession, StaffAccount, User
 from support_platform.console import base
 from support_platform.models import AuditEvent
-from support_platform.tests.console import Console, address, text_of
+from support_platform.tests.console import Console, address, text_of, told
 from trading.models import Deployment, Order, Scanner, Strategy, Trade
 from trading.tests.factories import StrategyFactory, TradeFactory
 
@@ -217,6 +217,15 @@ def test_chosen_ids_that_are_none(console, pk):
     assert [answer.status_code for answer in answers] == [400] * 4
 
 
+@pytest.mark.parametrize("step", ["", "x", "CONFIRM", "confirm "])
+def test_a_step_that_is_none(console, trader, step):
+    strategy = StrategyFactory(user=trader)
+
+    data = {"seen": f"{strategy.pk}:1", "reason": "x", "step": step}
+
+    assert console.post(address(Strategy, "operate", "publish"), data).status_code == 400
+
+
 @pytest.mark.parametrize("seen", ["", "1", "1:", ":1", "1:x", "1:1,2:1", "1:1  2:1", "1:" + "9" * 11, "x" * 10000])
 def test_a_forged_choice(console, seen):
     answer = console.post(address(Strategy, "operate", "publish"), {"seen": seen, "reason": "x"})
@@ -238,9 +247,11 @@ def test_operations_are_named_and_posted(console, trader):
 def test_djangos_own_variables_open_nothing(console, trader, extra):
     before = User.objects.count()
 
-    answer = console.post(address(trader), {**console.fields(trader), "reason": "x", **extra})
+    fields = {**console.fields(trader), "reason": "x", **extra}
+    answers = [console.post(address(trader), fields), console.send(trader, fields)]
 
-    assert answer.status_code in (302, 400, 403)
+    assert answers[0].status_code in (302, 400, 403)
+    assert told(answers[1]) == ["Nothing was changed: every value is as it was."]
     assert User.objects.count() == before
 
 
@@ -281,4 +292,4 @@ def test_a_value_too_large_for_a_column_in_a_form(console, trader):
 
     answer = console.save(trade, result="9" * 31)
 
-    assert answer.context["adminform"].form.errors.keys() == {"result"}
+    assert answer.context["form"].errors.keys() == {"result"}

@@ -5,7 +5,7 @@ from django.contrib.auth import authenticate
 
 from accounts.models import ApiSession, Broker, OutgoingMail, StaffAccount, User
 from accounts.tests.factories import PASSWORD, StaffFactory
-from support_platform.tests.console import Console, address, messages_of, text_of
+from support_platform.tests.console import Console, address, edit_address, text_of, told
 
 NEW = "another long password"
 
@@ -43,7 +43,7 @@ def test_creates_and_changes_a_broker(console, events):
 def test_what_a_broker_may_not_be(console, values, field):
     answer = console.post(address(Broker, "add"), {"name": "North", "reason": "x", **values})
 
-    assert answer.context["adminform"].form.errors.keys() == {field}
+    assert answer.context["form"].errors.keys() == {field}
     assert not Broker.objects.exists()
 
 
@@ -85,7 +85,7 @@ def test_what_a_staff_account_may_not_be(console, values, field):
 
     answer = console.post(address(StaffAccount, "add"), data)
 
-    assert answer.context["adminform"].form.errors.keys() == {field}
+    assert answer.context["form"].errors.keys() == {field}
     assert not User.objects.filter(email="new@desk.example").exists()
 
 
@@ -110,7 +110,14 @@ def test_a_new_role_and_broker_end_every_session(console, agent, other_broker, e
 
 
 def test_a_new_password_is_set_and_told_to_nobody(console, agent, events):
-    answer = console.save(account(agent.user), password=NEW)
+    asked = console.ask(account(agent.user), "set_password")
+    data = {"seen": asked.context["form"].initial["seen"], "password": NEW, "reason": "forgotten"}
+    url = edit_address(account(agent.user), "set_password")
+    preview = console.post(url, {**data, "step": "preview"})
+    assert authenticate(username=agent.user.email, password=PASSWORD)
+    assert NEW not in preview.content.decode()
+    assert console.post(url, {**data, "password": "", "step": "confirm"}).context["form"].errors.keys() == {"password"}
+    answer = console.post(url, {**data, "step": "confirm"})
 
     assert authenticate(username=agent.user.email, password=NEW)
     assert authenticate(username=agent.user.email, password=PASSWORD) is None
@@ -122,12 +129,12 @@ def test_a_new_password_is_set_and_told_to_nobody(console, agent, events):
 def test_deactivates_staff_but_nobody_themselves(console, superuser, agent):
     fields = console.fields(account(agent.user))
     del fields["is_active"]
-    console.post(address(account(agent.user)), {**fields, "reason": "left"})
+    console.send(account(agent.user), {**fields, "reason": "left"})
     assert not User.objects.get(pk=agent.user.pk).is_active
 
     fields = console.fields(account(superuser.user))
     del fields["is_active"]
-    answer = console.post(address(account(superuser.user)), {**fields, "reason": "left"})
+    answer = console.send(account(superuser.user), {**fields, "reason": "left"})
     assert "Nobody deactivates or demotes their own account" in text_of(answer)
     assert User.objects.get(pk=superuser.user.pk).is_active
 
@@ -136,9 +143,9 @@ def test_a_stale_staff_page_is_refused(console, agent):
     opened = console.fields(account(agent.user))
     console.save(account(agent.user), first_name="Kim")
 
-    answer = console.post(address(account(agent.user)), {**opened, "last_name": "Late", "reason": "x"})
+    answer = console.send(account(agent.user), {**opened, "last_name": "Late", "reason": "x"})
 
-    assert ("first name", "Test", "Kim") in answer.context["adminform"].form.meanwhile
+    assert ("first name", "Test", "Kim") in answer.context["meanwhile"]
     assert User.objects.get(pk=agent.user.pk).last_name != "Late"
 
 
@@ -179,7 +186,7 @@ def test_revokes_a_session(console, agent, events):
     assert agent.get("users/").status_code == 401
     answer = console.operate(ApiSession, "revoke", [session])
 
-    assert messages_of(answer) == ["Revoke: It had ended already."]
+    assert told(answer) == ["Nothing to do: it is so already."]
     assert len(events(action="session.revoked")) == 1
 
 

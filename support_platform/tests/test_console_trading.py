@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from support_platform.tests.console import COLLEAGUE, Console, address, messages_of, text_of
+from support_platform.tests.console import COLLEAGUE, Console, address, form_fields, text_of, told
 from trading import operations
 from trading.models import Deployment, Order, Scanner, Strategy, Trade
 from trading.tests.factories import DeploymentFactory, OrderFactory, ScannerFactory, StrategyFactory, TradeFactory
@@ -32,7 +32,7 @@ def test_publishes_and_unpublishes(agent_console, trader, events):
     agent_console.operate(Strategy, "publish", [strategy])
     assert Strategy.objects.get(pk=strategy.pk).is_published
     answer = agent_console.operate(Strategy, "publish", [strategy])
-    assert messages_of(answer) == ["Publish: Nothing to do: it is so already."]
+    assert told(answer) == ["Nothing to do: it is so already."]
     agent_console.operate(Strategy, "unpublish", [strategy])
     assert not Strategy.objects.get(pk=strategy.pk).is_published
 
@@ -58,7 +58,7 @@ def test_deletes_only_what_does_not_run_unless_told_to_stop_it(console, trader, 
     strategy = deployment.strategy
 
     refused = console.operate(Strategy, "delete", [strategy])
-    assert f"Deployments: {deployment.pk}." in messages_of(refused)[0]
+    assert f"Deployments: {deployment.pk}." in told(refused)[0]
     assert not Strategy.objects.get(pk=strategy.pk).is_deleted
 
     console.operate(Strategy, "delete", [strategy], stop_deployments="on", reason="breaks the rules")
@@ -74,7 +74,7 @@ def test_deletes_only_what_does_not_run_unless_told_to_stop_it(console, trader, 
 def test_agents_publish_but_do_not_delete_strategies(agent_console, trader):
     strategy = StrategyFactory(user=trader)
 
-    assert offered(agent_console, strategy) == ["publish", "unpublish"]
+    assert offered(agent_console, strategy) == ["publish"]
     assert agent_console.operate(Strategy, "delete", [strategy]).status_code == 403
     assert agent_console.post(address(strategy), {"version": 1, "reason": "x", "name": "y"}).status_code == 403
     assert Strategy.objects.get(pk=strategy.pk).version == 1
@@ -89,7 +89,7 @@ def test_pauses_resumes_and_stops_for_good(agent_console, trader, events):
         assert Deployment.objects.get(pk=deployment.pk).status == status
     answer = agent_console.operate(Deployment, "resume", [deployment])
 
-    assert "Not done: The deployment is stopped, for good" in messages_of(answer)[0]
+    assert "The deployment is stopped, for good" in told(answer)[0]
     assert [event.action for event in events()] == ["deployment.paused", "deployment.resumed", "deployment.stopped"]
 
 
@@ -139,15 +139,15 @@ def test_parameters_out_of_range_are_told_at_their_field(console, trader, events
 
     answer = console.save(deployment, **{field: value})
 
-    assert answer.context["adminform"].form.errors.keys() == {field}
+    assert answer.context["form"].errors.keys() == {field}
     assert events() == []
 
 
 def test_agents_change_the_status_but_no_parameter(agent_console, trader):
     deployment = DeploymentFactory(user=trader)
 
-    page = agent_console.page(deployment).context["adminform"].form
-    assert set(page.fields) == {"status", "version", "seen", "reason"}
+    dialog = agent_console.ask(deployment).context["form"]
+    assert set(dialog.fields) == {"status", "seen", "shown", "reason"}
     agent_console.save(deployment, status="paused", quantity="99", capital="1")
 
     deployment.refresh_from_db()
@@ -160,7 +160,7 @@ def test_a_stopped_deployments_parameters_are_refused_in_the_form(console, trade
     answer = console.save(deployment, quantity="2")
 
     assert "The deployment is stopped, for good" in text_of(answer)
-    assert answer.context["adminform"].form["quantity"].value() == "2"
+    assert answer.context["form"]["quantity"].value() == "2"
 
 
 def test_a_stale_deployment_is_refused_with_what_changed(console, trader):
@@ -168,9 +168,11 @@ def test_a_stale_deployment_is_refused_with_what_changed(console, trader):
     opened = console.fields(deployment)
     operations.update_deployment(deployment, by=COLLEAGUE, quantity=Decimal("3.25"), status="paused")
 
-    answer = console.post(address(deployment), {**opened, "capital": "5000", "reason": "late"})
+    answer = console.send(deployment, {**opened, "capital": "5000", "reason": "late"})
 
-    assert answer.context["adminform"].form.meanwhile == [("status", "active", "paused"), ("quantity", "1.5", "3.25")]
+    assert answer.context["meanwhile"] == [("status", "active", "paused"), ("quantity", "1.5", "3.25")]
+    kept = form_fields(answer)
+    assert (kept["capital"], kept["status"], kept["quantity"]) == ("5000", "paused", "3.25")
     assert Deployment.objects.get(pk=deployment.pk).capital == Decimal("10000")
 
 
@@ -182,8 +184,9 @@ def test_corrects_a_trade_and_tells_the_impact(console, trader, events):
 
     trade.refresh_from_db()
     assert (trade.result, trade.strike, trade.is_corrected) == (Decimal("-880.03"), Decimal("100"), True)
-    assert "Of its deployment:" in messages_of(answer)[0]
-    assert "pnl 12.5 → -880.03" in messages_of(answer)[0]
+    assert told(answer) == ["Done."]
+    assert "Figures of its deployment" in text_of(answer)
+    assert "pnl 12.5 -880.03" in text_of(answer)
     [event] = events(action="trade.corrected")
     assert event.changes == {"result": ["12.5", "-880.03"], "strike": [None, "100"]}
 
@@ -230,7 +233,7 @@ def test_what_a_correction_may_not_be(console, trader, events, values, field):
 
     answer = console.save(trade, **values)
 
-    assert answer.context["adminform"].form.errors.keys() == {field}
+    assert answer.context["form"].errors.keys() == {field}
     assert events() == []
     assert Trade.objects.get(pk=trade.pk).version == 1
 
@@ -238,6 +241,8 @@ def test_what_a_correction_may_not_be(console, trader, events, values, field):
 def test_agents_do_not_correct_trades(agent_console, trader):
     trade = TradeFactory(user=trader, deployment__user=trader)
 
+    assert agent_console.ask(trade).status_code == 403
+    assert agent_console.send(trade, {"seen": f"{trade.pk}:1", "result": "1", "reason": "x"}).status_code == 403
     assert agent_console.post(address(trade), {"version": 1, "result": "1", "reason": "x"}).status_code == 403
 
 
@@ -280,6 +285,7 @@ def test_another_brokers_rows_are_out_of_reach_by_every_path(console, foreign_tr
         console.choose(model, name, [row]),
         console.post(address(model, "operate", name), {"id": row.pk}),
         console.post(address(model, "operate", name), {"seen": f"{row.pk}:1", "reason": "x"}),
+        console.post(address(model, "operate", name), {"seen": f"{row.pk}:1", "reason": "x", "step": "confirm"}),
         console.post(address(row), {"version": 1, "reason": "x", "status": "stopped", "quantity": "9"}),
     ]
 

@@ -15,7 +15,7 @@ from support_platform import audit
 from support_platform.audit import Actor
 from support_platform.models import AuditEvent
 from support_platform.tests.calls import BASE, assert_problem
-from support_platform.tests.console import Console, address
+from support_platform.tests.console import Console, address, told
 from support_platform.tests.test_faults_database import as_django, assert_fault_page
 
 JSON = "application/json"
@@ -46,12 +46,12 @@ def console_log_in(agent, trader):
 
 
 def console_form(agent, trader):
-    return bool(Console(agent.user).save(trader, phone="+4915112345678").redirect_chain)
+    return told(Console(agent.user).save(trader, phone="+4915112345678", steps=["confirm"])) == ["Done."]
 
 
 def console_action(agent, trader):
-    page = Console(agent.user).operate(User, "deactivate", [trader], deployments="leave").content.decode()
-    return "Not done" not in page and not User.objects.get(pk=trader.pk).is_active
+    page = Console(agent.user).operate(User, "deactivate", [trader], deployments="leave", steps=["confirm"])
+    return told(page) == ["Done."] and not User.objects.get(pk=trader.pk).is_active
 
 
 def console_export(agent, trader):
@@ -162,12 +162,15 @@ def test_the_console_changes_nothing_unrecorded(agent, trader, trail_is_full, ma
     chosen = {"seen": f"{trader.pk}:{trader.version}", "reason": "asked", "deployments": "leave"}
     trail_is_full()
 
-    saved = console.post(address(trader), values)
-    told = console.post(address(User, "operate", "deactivate"), chosen, follow=True)
+    url = address(User, "operate", "deactivate")
+    dialogs = [console.send(trader, values, steps=[step]) for step in ("preview", "confirm")]
+    dialogs += [console.post(url, {**chosen, "step": step}) for step in ("preview", "confirm")]
     exported = console.choose(User, "export_csv", [trader])
 
-    assert_fault_page(saved, 503)
-    assert "Not done: the database or the cache is away" in told.content.decode()
+    for dialog in dialogs:
+        assert (dialog.status_code, told(dialog)) == (503, ["The database or the cache is away. Try again shortly."])
+        assert int(dialog["Retry-After"]) >= 1
+        assert dialog.context["form"]["reason"].value() == "asked"
     assert_fault_page(exported, 503)
     assert state_of(trader) == before
     assert mailoutbox == []

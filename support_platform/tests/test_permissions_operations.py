@@ -11,8 +11,8 @@ from django.contrib import admin
 
 from accounts.models import User
 from support_platform.models import AuditEvent
-from support_platform.tests.console import address
-from support_platform.tests.people import NOBODY
+from support_platform.tests.console import address, form_fields
+from support_platform.tests.people import NOBODY, grid
 from support_platform.tests.test_permissions_console import (
     BY_AGENT,
     BY_ROOT,
@@ -20,28 +20,55 @@ from support_platform.tests.test_permissions_console import (
     CALLERS,
     LISTS,
     MODELS,
+    STAFF_SEEN,
     STAFF_STAY,
     line_of,
     outcome_of,
 )
 
+# Nobody deactivates or demotes themselves: the superuser's own dialog comes back.
+STAFF_CHANGED = STAFF_SEEN | grid("self door 403 403 403 403   403 403 403 page")
 OPERATIONS = {
+    "users/change_contact": BY_AGENT | STAFF_STAY,
     "users/reset_password": BY_AGENT | STAFF_STAY,
     "users/deactivate": BY_AGENT | STAFF_STAY,
+    "users/treat_deployments": BY_AGENT | STAFF_STAY,
     "users/activate": BY_AGENT | STAFF_STAY,
     "users/cancel_email_change": BY_AGENT | STAFF_STAY,
     "strategies/publish": BY_AGENT,
     "strategies/unpublish": BY_AGENT,
     "strategies/delete": BY_SUPERVISOR,
     "strategies/restore": BY_SUPERVISOR,
+    "deployments/change": BY_AGENT,
     "deployments/pause": BY_AGENT,
     "deployments/resume": BY_AGENT,
     "deployments/stop": BY_AGENT,
+    "trades/correct": BY_SUPERVISOR,
     "scanners/delete": BY_AGENT,
     "scanners/restore": BY_AGENT,
+    "staff/change": STAFF_CHANGED,
+    "staff/set_password": STAFF_SEEN,
+    "brokers/change": BY_ROOT | {"nobody": STAFF_SEEN["nobody"]},
     "sessions/revoke": BY_ROOT,
     "audit/revert": BY_SUPERVISOR,
 }
+# What is typed into the dialogs.
+VALUES = {
+    "users/change_contact": {"phone": "+4915100000001"},
+    "users/deactivate": {"deployments": "leave"},
+    "users/treat_deployments": {"deployments": "pause"},
+    "deployments/change": {"status": "stopped"},
+    "trades/correct": {"result": "99"},
+    "brokers/change": {"name": "Another"},
+    # Everything that makes an account another's.
+    "staff/change": {"email": "evil@desk.example", "is_active": "", "is_superuser": ""},
+    "staff/set_password": {"password": "another long password"},
+}
+OF_MANY = [
+    path
+    for path in OPERATIONS
+    if not admin.site._registry[MODELS[path.partition("/")[0]]].operations[path.partition("/")[2]].operation.is_for_one
+]
 # Whom it is not for is sent back to the list.
 CELLS = [
     pytest.param(path, target, line_of(line.replace("home", "list"), target), id=f"{path} {target}")
@@ -51,9 +78,13 @@ CELLS = [
 
 
 def became(answer):
-    """As outcome_of, but the audit trail is a list like the others: nothing here leads on to it."""
+    """
+    As outcome_of, but the audit trail is a list like the others, for nothing here leads on to it; and a receipt is what
+    was asked for.
+    """
     is_back_at_trail = answer.status_code == 302 and answer["Location"] == address(AuditEvent)
-    return "list" if is_back_at_trail else outcome_of(answer)
+    is_receipt = answer.status_code == 200 and answer.context.get("events")
+    return "list" if is_back_at_trail else "ok" if is_receipt else outcome_of(answer)
 
 
 def test_every_operation_has_its_row():
@@ -64,10 +95,17 @@ def test_every_operation_has_its_row():
     assert operations == OPERATIONS.keys()
 
 
-def sent(path, rows):
-    """What the page that asks why sends back."""
+def sent(path, rows, world=None):
+    """What the dialog sends back, filled as it is for the superuser, who sees all of it."""
     seen = " ".join(f"{pk}:{version}" for pk, version in rows)
-    return {"seen": seen, "reason": "asked by phone", "deployments": "leave"}
+    filled = {}
+    if world and len(rows) == 1:
+        name, _, operation = path.partition("/")
+        url = address(MODELS[name], "operate", operation)
+        with world.moment():
+            asked = world.console("superuser").post(url, {"id": rows[0][0]})
+            filled = form_fields(asked) if asked.status_code == 200 else {}
+    return {**filled, "seen": seen, "reason": "asked by phone", **VALUES.get(path, {})}
 
 
 def versioned(path, target, world, actor):
@@ -82,20 +120,25 @@ def versioned(path, target, world, actor):
 def test_operations(path, target, line, world):
     name, _, operation = path.partition("/")
     url = address(MODELS[name], "operate", operation)
-    data, seen = sent(path, [versioned(path, target, world, "superuser")]), {}
+    data, previewed, seen = sent(path, [versioned(path, target, world, "superuser")], world), {}, {}
     for actor in line:
         if target == "self":
-            data = sent(path, [versioned(path, target, world, actor)])
+            data = sent(path, [versioned(path, target, world, actor)], world)
         with world.moment():
-            answer = world.console(actor).post(url, data)
+            previewed[actor] = became(world.console(actor).post(url, {**data, "step": "preview"}))
+
+            world.assert_nothing_kept(attempts=0 if previewed[actor] in ("door", "page") else 1)
+        with world.moment():
+            answer = world.console(actor).post(url, {**data, "step": "confirm"})
 
             seen[actor] = became(answer)
             if seen[actor] == "ok":
                 changes, refused = world.told()
                 assert ([event.actor_id for event in changes], refused) == ([world.people[actor].pk], []), actor
             else:
-                world.assert_nothing_kept(attempts=0 if seen[actor] == "door" else 1)
+                world.assert_nothing_kept(attempts=0 if seen[actor] in ("door", "page") else 1)
     assert seen == line
+    assert previewed == {actor: "page" if got == "ok" else got for actor, got in line.items()}
 
 
 @pytest.mark.parametrize(("path", "target", "line"), [c for c in CELLS if c.values[1] in ("own", "foreign")])
@@ -111,21 +154,18 @@ def test_an_operation_is_offered_to_whom_it_is_allowed(path, target, line, world
     }
     for url, data in asked.items():
         seen = {}
-        # A list that offers a person nothing to do takes no notice of it.
-        takes_notice = url != address(AuditEvent)
-        line = {actor: "page" if got == "403" and not takes_notice else got for actor, got in offered.items()}
-        for actor in line:
+        for actor in offered:
             with world.moment():
                 answer = world.console(actor).post(url, data)
 
                 seen[actor] = became(answer)
-                is_refused_the_list = url in LISTS and (actor == "no role" or name == "sessions")
+                is_refused_the_list = url in LISTS and (actor == "no role" or name in ("sessions", "brokers"))
                 is_attempt = seen[actor] in ("403", "list") and not is_refused_the_list
                 world.assert_nothing_kept(attempts=1 if is_attempt else 0)
-        assert seen == line
+        assert seen == offered
 
 
-@pytest.mark.parametrize("path", OPERATIONS)
+@pytest.mark.parametrize("path", OF_MANY)
 def test_of_several_rows_those_in_reach_are_changed_and_the_others_are_refused(path, world):
     name, _, operation = path.partition("/")
     url = address(MODELS[name], "operate", operation)
@@ -134,7 +174,7 @@ def test_of_several_rows_those_in_reach_are_changed_and_the_others_are_refused(p
     rows = [versioned(path, target, world, "superuser") for target in targets]
     for actor in CALLERS:
         with world.moment():
-            answer = world.console(actor).post(url, sent(path, rows))
+            answer = world.console(actor).post(url, {**sent(path, rows), "step": "confirm"})
 
             changes, refused = world.told()
             allowed = [target for target in targets if lines[target][actor] == "ok"]

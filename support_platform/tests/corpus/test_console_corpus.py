@@ -10,14 +10,13 @@ from django import forms
 from django.contrib import admin
 from django.db import models, transaction
 
-from accounts.models import ApiSession, Broker, OutgoingMail, StaffAccount, User
+from accounts.models import ApiSession, OutgoingMail, StaffAccount, User
 from accounts.tests.browser import link_in, mails_to
 from support_platform import audit_chain
 from support_platform.console.forms import InstantField, NumberField
 from support_platform.models import AuditEvent
 from support_platform.tests.console import Console, address, form_fields
 from support_platform.tests.test_console_lists import rows_of
-from trading.models import Deployment, Trade
 
 from . import values
 from .kept import kept
@@ -112,30 +111,45 @@ def test_every_page_has_one_address(model, console, trader, record_property):
     count(record_property, "ids", faults, tried)
 
 
-@pytest.mark.parametrize("model", [User, Broker, Deployment, Trade], ids=lambda model: model._meta.label)
-def test_every_form_refuses_it(model, console, trader, record_property):
-    row = next(row for row in [trader.broker, *rows_of(trader)] if type(row) is model)
-    good = {**console.fields(row), "reason": "asked by phone"}
-    form = console.page(row).context["adminform"].form
+DIALOGS = [
+    pytest.param(model, name, id=f"{model._meta.label}.{name}")
+    for model in MODELS
+    for name in admin.site._registry[model].operations
+]
+
+
+@pytest.mark.parametrize(("model", "name"), DIALOGS)
+def test_every_dialog_refuses_it(model, name, console, superuser, agent, trader, record_property):
+    row = next(row for row in every_row(trader, agent.user, superuser.user) if type(row) is model)
+    url = address(model, "operate", name)
+    asked = console.client.post(url, {"id": row.pk})
+    good = {**form_fields(asked), "reason": "asked by phone"}
     before, faults, tried = kept(), [], 0
 
-    for name, field in form.fields.items():
-        for told, value in refused_by(name, field).items():
-            answer = console.client.post(address(row), {**good, name: value})
-            tried += 1
-            is_stale = name == "version" and answer.status_code == 302 and answer["Location"] == address(row)
-            is_shown_again = answer.status_code == 200 and answer.context["adminform"].form.errors
-            if not (is_stale or is_shown_again or answer.status_code == 400):
-                faults.append(f"{name} is {told}: {answer.status_code}")
+    for step in ("preview", "confirm"):
+        for field, widget in asked.context["form"].fields.items():
+            for told, value in refused_by(field, widget).items():
+                answer = console.client.post(url, {**good, field: value, "step": step})
+                tried += 1
+                is_shown_again = answer.status_code == 200 and answer.context["form"].errors
+                if not (is_shown_again or answer.status_code == 400):
+                    faults.append(f"{step}: {field} is {told}: {answer.status_code}")
 
     assert kept() == before
-    assert form_fields(console.page(row)).keys() <= good.keys()
-    count(record_property, "forms", faults, tried)
+    assert form_fields(console.client.post(url, {"id": row.pk})).keys() <= good.keys()
+    count(record_property, "dialogs", faults, tried)
+
+
+def every_row(trader, staff, person):
+    session = ApiSession.objects.filter(user=staff).first()
+    return [trader.broker, *rows_of(trader), StaffAccount.objects.get(pk=staff.pk), session, stored_event(person)]
 
 
 def refused_by(name, field):
     if name == "seen":
-        return {"20,001 characters": "x" * 20_001}
+        return {"nothing": "", "word": "abc", "NUL": "1:1\x00", "no version": "1", "30 digits": "9" * 30 + ":1"}
+    if name == "shown":
+        return {"20,001 characters": "x" * 20_001, "NUL": "\x00"}
     if isinstance(field, NumberField):
         refused = values.NO_DECIMAL | {"NUL": "\x00", "emoji": "\U0001f600"}
     elif isinstance(field, InstantField):
@@ -148,6 +162,13 @@ def refused_by(name, field):
         refused = {}
     elif name == "email":
         refused = values.NO_EMAIL
+    elif name == "password":
+        refused = {
+            "1 character": "x",
+            "1,001 characters": "x" * 1001,
+            "NUL": "long and good\x00",
+            "common": "password1",
+        }
     elif name == "phone":
         refused = values.NO_PHONE
     else:
