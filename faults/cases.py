@@ -116,7 +116,7 @@ class ConsoleChange:
     """A trader's phone, changed in the console's dialog for it."""
 
     call = None
-    name = "console: a trader's phone, confirmed"
+    name = "console: a trader's page, saved"
     path = "/admin/accounts/user/operate/change_contact/"
 
     def prepare(self, bench, name):
