@@ -7,8 +7,8 @@ from playwright.sync_api import expect
 
 from support_platform.tests.console import address
 
-# How the console begins its answer to a change that was made.
-DONE = re.compile(r"^\s*(Saved\.|[A-Z][a-z -]+: (?!Not done|Nothing to do))")
+# The button on a row's page that changes its values, whatever the row is.
+CHANGE = re.compile(r"^(Change (e-mail or phone|deployment|account|broker)|Correct trade)$")
 
 
 class Desk:
@@ -67,7 +67,7 @@ class Desk:
         """Fields of the open form by the beginning of their label, spaces as underscores; a bool ticks a box."""
         for label, value in values.items():
             label = re.compile(rf"^\s*{re.escape(label).replace('_', '.')}", re.IGNORECASE)
-            field = self.page.get_by_label(label).locator("visible=true").first
+            field = self.asked.get_by_label(label).locator("visible=true").first
             expect(field).to_be_visible()
             if isinstance(value, bool):
                 field.set_checked(value)
@@ -76,16 +76,21 @@ class Desk:
             else:
                 field.fill(value)
 
+    @property
+    def asked(self):
+        """The dialog that is open, or the page that asks in its place."""
+        return self.page.locator("#operation")
+
     def save(self, *, reason="asked by phone", **values):
         """Change fields of the row whose page is open."""
-        self.fill(**values, reason=reason)
-        self.button("Save").click()
+        self.operate(self.page.get_by_role("button", name=CHANGE).inner_text(), reason=reason, **values)
 
     def operate(self, name, *, reason="asked by phone", **answers):
-        """Press the button, answer what is asked, confirm."""
+        """Press the button, answer what is asked, look at what will happen, confirm."""
         self.button(name).click()
         self.fill(**answers, reason=reason)
-        self.main.get_by_role("button", name=name, exact=True).click()
+        self.asked.get_by_role("button", name="Show what will happen").click()
+        self.asked.get_by_role("button", name=name, exact=True).click()
 
     def choose(self, action, *names):
         """Tick the rows of the open list that hold these texts, and run an action of the list's menu."""
@@ -96,4 +101,4 @@ class Desk:
 
     def sees_done(self):
         """Waits for the console's answer to a change, which is that it was made."""
-        expect(self.page.get_by_text(DONE).first).to_be_visible()
+        expect(self.asked.get_by_role("status")).to_have_text("Done.")
