@@ -16,6 +16,7 @@ from support_platform.retries import retried
 from . import mail, operations, session_operations, staff_operations
 from .forms import BrokerForm, ContactForm, DeactivateForm, NewPasswordForm, NewStaffForm, StaffForm, TreatmentForm
 from .models import ApiSession, Broker, OutgoingMail, StaffAccount, User
+from .search import BrokerSearch, MailSearch, StaffSearch, TraderSearch
 
 IS_ACTIVE = {"active": Q(is_active=True), "inactive": Q(is_active=False)}
 
@@ -27,18 +28,15 @@ class AccountAdmin(OperationAdmin):
 
 
 @admin.register(User)
-class TraderAdmin(AccountAdmin):
+class TraderAdmin(TraderSearch, AccountAdmin):
     """Traders. Staff and superusers do not exist here: the queryset holds none."""
 
     icon = "person"
-    is_found_first = True
     list_display = ("email", "name", "phone", "broker", "status", "created_at", "last_login")
     list_select_related = ("broker",)
     list_filter = (lists.choice_filter("status", IS_ACTIVE), lists.period_filter("created_at", "created"))
     sortable_by = ("created_at",)
     ordering = ("-created_at", "-id")
-    search_fields = ("email", "first_name", "last_name", "phone")
-    search_help_text = "A part of the e-mail, the name or the phone number."
     fields = (
         "id",
         "email",
@@ -148,7 +146,7 @@ def _mails_since(last, user):
 
 
 @admin.register(StaffAccount)
-class StaffAccountAdmin(AccountAdmin):
+class StaffAccountAdmin(StaffSearch, AccountAdmin):
     icon = "support_agent"
     superuser_only = True
     list_display = ("email", "name", "roles", "broker", "is_superuser", "status", "created_at", "last_login")
@@ -160,7 +158,6 @@ class StaffAccountAdmin(AccountAdmin):
     )
     sortable_by = ("created_at",)
     ordering = ("-created_at", "-id")
-    search_fields = ("email", "first_name", "last_name")
     fields = (
         "id",
         "email",
@@ -212,13 +209,12 @@ def as_user(staff):
 
 
 @admin.register(Broker)
-class BrokerAdmin(OperationAdmin):
+class BrokerAdmin(BrokerSearch, OperationAdmin):
     icon = "apartment"
     superuser_only = True
     list_display = ("name", "domain", "created_at")
     sortable_by = ("name", "created_at")
     ordering = ("name",)
-    search_fields = ("name", "domain")
     fields = ("id", "name", "domain", "created_at")
     add_form = BrokerForm
 
@@ -276,7 +272,7 @@ class ApiSessionAdmin(OperationAdmin):
 
 
 @admin.register(OutgoingMail)
-class OutgoingMailAdmin(OperationAdmin):
+class OutgoingMailAdmin(MailSearch, OperationAdmin):
     """Whether a trader's mail left, for whoever sees the trader."""
 
     icon = "mail"
@@ -296,8 +292,6 @@ class OutgoingMailAdmin(OperationAdmin):
         lists.row_filter("user"),
     )
     ordering = ("-id",)
-    search_fields = ("user__email",)
-    search_help_text = "A part of the trader's e-mail."
     fields = (
         "id",
         "user",

@@ -8,7 +8,10 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from support_platform.audit import Actor
+from support_platform.folded import Folded
 from support_platform.models import VersionedModel
+
+NAME = ("first_name", "last_name")
 
 
 class Broker(VersionedModel):
@@ -31,7 +34,7 @@ class UserQuerySet(models.QuerySet):
         return self.filter(is_staff=False, is_superuser=False)
 
     def staff(self):
-        return self.filter(Q(is_staff=True) | Q(is_superuser=True))
+        return self.filter(is_staff=True)  # as every superuser is
 
     def visible_to(self, staff):
         """The traders a staff member may see: those of its broker, or all without one."""
@@ -119,6 +122,18 @@ class User(VersionedModel, AbstractBaseUser, PermissionsMixin):
             models.Index(fields=["created_at", "id"], name="user_created"),
             models.Index(fields=["broker", "created_at", "id"], name="user_broker_created"),
             models.Index(fields=["phone"], name="user_phone"),
+            # What the console's search finds traders by, those of one broker: the beginning of an address, of a number,
+            # and of a name in either order.
+            models.Index("broker", Folded("email"), name="user_broker_email"),
+            models.Index("broker", Folded("phone"), name="user_broker_phone"),
+            models.Index("broker", Folded(*NAME), name="user_broker_name"),
+            models.Index("broker", Folded(*reversed(NAME)), name="user_broker_last_name"),
+            # Few among very many.
+            models.Index("broker", "id", name="user_broker_inactive", condition=Q(is_active=False)),
+            models.Index("broker", "id", name="user_broker_pending", condition=Q(pending_email__isnull=False)),
+            models.Index(Folded("email"), name="user_staff_email", condition=Q(is_staff=True)),
+            models.Index(Folded(*NAME), name="user_staff_name", condition=Q(is_staff=True)),
+            models.Index(Folded(*reversed(NAME)), name="user_staff_last_name", condition=Q(is_staff=True)),
         ]
 
     def __str__(self):

@@ -1,15 +1,19 @@
 """The audit trail in the console: every event, readable, and nothing that could change one."""
 
 from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.db.models import Q
 from django.template.loader import render_to_string
 from django.utils.html import format_html
 
 from . import audit_operations, inverses
-from .console import lists
+from .console import lists, search
 from .console.actions import operation
 from .console.base import OperationAdmin
 from .console.differences import as_words, differences
 from .models import AuditEvent
+
+MAX_NEWEST = 10_000
 
 
 @admin.register(AuditEvent)
@@ -27,8 +31,12 @@ class AuditEventAdmin(OperationAdmin):
     )
     sortable_by = ("at",)
     ordering = ("-at", "-id")
-    search_fields = ("actor__istartswith", "action__istartswith", "request_id__exact")
-    search_help_text = "The beginning of an actor's address or of an action (user.deactivated), or a request id."
+    search_fields = ("request_id",)
+    ways = (search.by_value("request_id"), search.by_id())
+    search_help_text = (
+        "A request id, an event's id, the whole e-mail of an actor or a trader, or the beginning of an action, such as "
+        f"user.deactivated, or of an actor, which are looked for among the newest {MAX_NEWEST:,} events."
+    )
     fields = (
         "at",
         "actor",
@@ -61,6 +69,20 @@ class AuditEventAdmin(OperationAdmin):
         "ip",
         "request_id",
     )
+
+    def search_listed(self, request, queryset, term):
+        if "@" in term:
+            accounts = get_user_model().objects.filter(email=term.lower()).values_list("pk", flat=True)
+            return queryset.filter(Q(actor_id__in=list(accounts)) | Q(user__in=list(accounts)))
+        return super().search_listed(request, queryset, term)
+
+    def found(self, request, term, limit):
+        found = super().found(request, term, limit)
+        if found or limit < search.MAX_IN_LIST:
+            return found
+        newest = self.get_queryset(request).order_by("-at", "-id").values_list("pk", "actor", "action")[:MAX_NEWEST]
+        is_meant = [(pk, any(text.lower().startswith(term.lower()) for text in texts)) for pk, *texts in newest]
+        return [pk for pk, is_it in is_meant if is_it][:limit]
 
     def has_view_permission(self, request, obj=None):
         """Everyone reads their own events; whose else, the queryset says."""

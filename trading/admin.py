@@ -1,7 +1,6 @@
 """What traders made, in the console: to look at, and to change by the operations of the API."""
 
 from django.contrib import admin
-from django.contrib.auth import get_user_model
 from django.db.models import Q
 
 from support_platform.console import lists
@@ -12,28 +11,19 @@ from support_platform.console.base import OperationAdmin
 from . import operations
 from .forms import PARAMETERS, STATUS, CorrectionForm, DeleteStrategyForm, DeploymentForm
 from .models import Deployment, Order, Scanner, Strategy, Trade
+from .search import DeploymentSearch, NamedSearch, OrderSearch, OwnedSearch, TradeSearch
 
 IS_KEPT = {"active": Q(deleted_at__isnull=True), "deleted": Q(deleted_at__isnull=False)}
-MAX_TRADERS = 100
 
 
-class OwnedAdmin(OperationAdmin):
-    """Rows of traders: a search text with an @ names the trader, any other the row."""
+class OwnedAdmin(OwnedSearch, OperationAdmin):
+    """Rows of traders."""
 
     list_select_related = ("user",)
-    search_help_text = "The beginning of a symbol, or a part of the trader's e-mail with its @."
-
-    def get_search_results(self, request, queryset, search_term):
-        if "@" not in search_term:
-            return super().get_search_results(request, queryset, search_term)
-        lists.check_search(search_term)
-        # Found first and by themselves, so that the list is read by its index on the trader.
-        traders = get_user_model().objects.visible_to(request.user).filter(email__icontains=search_term.strip())
-        return queryset.filter(user__in=list(traders.values_list("pk", flat=True)[:MAX_TRADERS])), False
 
 
 @admin.register(Strategy)
-class StrategyAdmin(OwnedAdmin):
+class StrategyAdmin(NamedSearch, OwnedAdmin):
     icon = "schema"
     list_display = (
         "name",
@@ -53,8 +43,6 @@ class StrategyAdmin(OwnedAdmin):
     )
     sortable_by = ("created_at",)
     ordering = ("-created_at", "-id")
-    search_fields = ("name", "symbol__istartswith")
-    search_help_text = "A part of the name, the beginning of a symbol, or a part of the trader's e-mail with its @."
     fields = (
         "id",
         "user",
@@ -117,7 +105,7 @@ class StrategyAdmin(OwnedAdmin):
 
 
 @admin.register(Deployment)
-class DeploymentAdmin(OwnedAdmin):
+class DeploymentAdmin(DeploymentSearch, OwnedAdmin):
     icon = "rocket_launch"
     list_display = ("id", "strategy", "user", "status", "mode", "symbol", "quantity", "capital", "started_at")
     list_select_related = ("user", "strategy")
@@ -130,10 +118,6 @@ class DeploymentAdmin(OwnedAdmin):
     )
     sortable_by = ("started_at",)
     ordering = ("-started_at", "-id")
-    search_fields = ("symbol__istartswith", "strategy__name")
-    search_help_text = (
-        "The beginning of a symbol, a part of the strategy's name, or a part of the trader's e-mail with its @."
-    )
     fields = (
         "id",
         "user",
@@ -181,7 +165,7 @@ class DeploymentAdmin(OwnedAdmin):
 
 
 @admin.register(Trade)
-class TradeAdmin(OwnedAdmin):
+class TradeAdmin(TradeSearch, OwnedAdmin):
     icon = "swap_vert"
     list_display = (
         "symbol",
@@ -208,8 +192,6 @@ class TradeAdmin(OwnedAdmin):
     )
     sortable_by = ("taken_at", "closed_at")
     ordering = ("-taken_at", "-id")
-    search_fields = ("symbol__istartswith", "external_id__exact")
-    search_help_text = "The beginning of a symbol, an external id, or a part of the trader's e-mail with its @."
     fields = (
         "id",
         "user",
@@ -242,7 +224,7 @@ class TradeAdmin(OwnedAdmin):
 
 
 @admin.register(Order)
-class OrderAdmin(OwnedAdmin):
+class OrderAdmin(OrderSearch, OwnedAdmin):
     icon = "receipt_long"
     instant_precision = "milliseconds"
     list_display = (
@@ -265,8 +247,6 @@ class OrderAdmin(OwnedAdmin):
         lists.row_filter("trade"),
     )
     ordering = ("-id",)
-    search_fields = ("symbol__istartswith", "external_id__exact")
-    search_help_text = TradeAdmin.search_help_text
     fields = (
         "id",
         "user",
@@ -291,7 +271,7 @@ class OrderAdmin(OwnedAdmin):
 
 
 @admin.register(Scanner)
-class ScannerAdmin(OwnedAdmin):
+class ScannerAdmin(NamedSearch, OwnedAdmin):
     icon = "radar"
     list_display = ("name", "user", "symbol", "status", "created_at")
     list_filter = (
@@ -301,8 +281,6 @@ class ScannerAdmin(OwnedAdmin):
     )
     sortable_by = ("created_at",)
     ordering = ("-created_at", "-id")
-    search_fields = ("name", "symbol__istartswith")
-    search_help_text = StrategyAdmin.search_help_text
     fields = ("id", "user", "name", "symbol", "criteria", "status", "created_at", "deleted_at")
     export_fields = ("id", "user_id", "user.email", "name", "symbol", "status", "created_at", "deleted_at")
 

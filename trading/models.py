@@ -12,6 +12,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from support_platform.decimals import ExactDecimalField
+from support_platform.folded import Folded
 from support_platform.models import VersionedModel
 
 
@@ -31,7 +32,8 @@ class SoftDeletedQuerySet(OwnedQuerySet):
 
 
 class OwnedModel(VersionedModel):
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
+    # Here and below: the indexes that begin with a reference serve it, so that none of its own is written.
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, db_index=False)
 
     class Meta:
         abstract = True
@@ -96,6 +98,9 @@ class Strategy(OwnedModel, SoftDeletedModel):
         indexes = [
             models.Index(fields=["user", "created_at", "id"], name="strategy_user_created"),
             models.Index(fields=["created_at", "id"], name="strategy_created"),
+            models.Index(Folded("name"), name="strategy_name"),
+            models.Index(Folded("symbol"), name="strategy_symbol"),
+            models.Index(fields=["deleted_at"], name="strategy_deleted", condition=Q(deleted_at__isnull=False)),
         ]
 
     def __str__(self):
@@ -132,7 +137,7 @@ class Deployment(OwnedModel):
 
     computed = {"state": Case(When(status=Status.ACTIVE, then=Value("active")), default=Value("inactive"))}
 
-    strategy = models.ForeignKey(Strategy, on_delete=models.PROTECT, related_name="deployments")
+    strategy = models.ForeignKey(Strategy, on_delete=models.PROTECT, related_name="deployments", db_index=False)
     status = models.CharField(max_length=7, choices=Status, default=Status.ACTIVE)
     mode = models.CharField(max_length=5, choices=Mode, default=Mode.LIVE)
     symbol = models.CharField(max_length=64, blank=True)
@@ -184,6 +189,7 @@ class Deployment(OwnedModel):
             models.Index(fields=["user", "started_at", "id"], name="deployment_user_started"),
             models.Index(fields=["strategy", "status"], name="deployment_strategy_status"),
             models.Index(fields=["started_at", "id"], name="deployment_started"),
+            models.Index(Folded("symbol"), name="deployment_symbol"),
         ]
 
     def __str__(self):
@@ -223,8 +229,8 @@ class Trade(OwnedModel):
         ),
     }
 
-    strategy = models.ForeignKey(Strategy, on_delete=models.PROTECT, related_name="trades")
-    deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="trades")
+    strategy = models.ForeignKey(Strategy, on_delete=models.PROTECT, related_name="trades", db_index=False)
+    deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="trades", db_index=False)
     symbol = models.CharField(max_length=64)
     side = models.CharField(max_length=5, choices=Side)
     quantity = ExactDecimalField()
@@ -269,6 +275,7 @@ class Trade(OwnedModel):
             models.Index(fields=["deployment", "closed_at", "id"], name="trade_deployment_closed"),
             models.Index(fields=["taken_at", "id"], name="trade_taken"),
             models.Index(fields=["closed_at", "id"], name="trade_closed"),
+            models.Index(fields=["external_id"], name="trade_external_id"),
         ]
 
     def __str__(self):
@@ -301,8 +308,12 @@ class Order(OwnedModel):
         MARKET = "market"
         LIMIT = "limit"
 
-    strategy = models.ForeignKey(Strategy, on_delete=models.PROTECT, null=True, blank=True, related_name="orders")
-    deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, null=True, blank=True, related_name="orders")
+    strategy = models.ForeignKey(
+        Strategy, on_delete=models.PROTECT, null=True, blank=True, related_name="orders", db_index=False
+    )
+    deployment = models.ForeignKey(
+        Deployment, on_delete=models.PROTECT, null=True, blank=True, related_name="orders", db_index=False
+    )
     trade = models.ForeignKey(Trade, on_delete=models.PROTECT, null=True, blank=True, related_name="orders")
     external_id = models.CharField(max_length=200)
     symbol = models.CharField(max_length=64)
@@ -343,6 +354,13 @@ class Order(OwnedModel):
             models.Index(fields=["user", "placed_at", "id"], name="order_user_placed"),
             models.Index(fields=["strategy", "placed_at", "id"], name="order_strategy_placed"),
             models.Index(fields=["deployment", "placed_at", "id"], name="order_deployment_placed"),
+            models.Index(fields=["placed_at", "id"], name="order_placed"),
+            models.Index(fields=["external_id"], name="order_external_id"),
+            models.Index(
+                fields=["sent_at", "id"],
+                condition=Q(acknowledged_at__isnull=True, filled_at__isnull=True),
+                name="order_unanswered",
+            ),
         ]
 
     def __str__(self):
@@ -364,6 +382,8 @@ class Scanner(OwnedModel, SoftDeletedModel):
         indexes = [
             models.Index(fields=["user", "created_at", "id"], name="scanner_user_created"),
             models.Index(fields=["created_at", "id"], name="scanner_created"),
+            models.Index(Folded("name"), name="scanner_name"),
+            models.Index(Folded("symbol"), name="scanner_symbol"),
         ]
 
     def __str__(self):

@@ -25,6 +25,7 @@ from support_platform.retries import retried
 from . import lists, panels
 from .actions import ActionsMixin
 from .attempts import attempt
+from .search import SearchMixin
 
 
 def actor_of(request, *, reason="", user=None):
@@ -38,7 +39,7 @@ def actor_of(request, *, reason="", user=None):
     )
 
 
-class OperationAdmin(ActionsMixin, panels.PanelPagesMixin, ModelAdmin):
+class OperationAdmin(SearchMixin, ActionsMixin, panels.PanelPagesMixin, ModelAdmin):
     """
     Read-only, apart from operations.
 
@@ -49,7 +50,6 @@ class OperationAdmin(ActionsMixin, panels.PanelPagesMixin, ModelAdmin):
     add_form = None
     superuser_only = False
     icon = "table_rows"
-    is_found_first = False  # its rows are what the search on every page looks for
     instant_precision = "seconds"
     list_per_page = 100
     list_max_show_all = 0
@@ -130,10 +130,6 @@ class OperationAdmin(ActionsMixin, panels.PanelPagesMixin, ModelAdmin):
             if index >= len(found.list_display) or found.list_display[index] not in found.sortable_by:
                 raise BadRequest("This list cannot be ordered like that.")
         return found
-
-    def get_search_results(self, request, queryset, search_term):
-        lists.check_search(search_term)
-        return super().get_search_results(request, queryset, search_term)
 
     # --- one row -------------------------------------------------------------------------------------
     def get_fieldsets(self, request, obj=None):

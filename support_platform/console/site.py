@@ -14,7 +14,6 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse_lazy
 from django.utils.decorators import method_decorator
-from django.utils.text import capfirst
 from django.views.decorators.cache import never_cache
 from rest_framework.exceptions import Throttled
 from unfold.sites import UnfoldAdminSite
@@ -25,12 +24,11 @@ from support_platform.models import AuditEvent
 from support_platform.pages import fault_page, unavailable_page
 from support_platform.retries import retried
 
-from . import lists, panels
+from . import lists, panels, search
 from .base import OperationAdmin, actor_of
 from .look import navigation
 
 SEARCH_PARAMETERS = {"s", "extended"}
-MAX_FOUND = 10
 AUTOCOMPLETE_PARAMETERS = {"app_label", "model_name", "field_name", "term", "page"}
 
 
@@ -109,25 +107,11 @@ class ConsoleSite(UnfoldAdminSite):
         return found
 
     def search(self, request, extra_context=None):
-        """What the search on every page finds (Ctrl-K): pages by their name, traders by what is known of them."""
+        """What the search on every page finds (Ctrl-K)."""
         lists.check_parameters(request.GET, SEARCH_PARAMETERS)
         term = request.GET.get("s", "").strip()
         lists.check_search(term)
-        return TemplateResponse(request, "admin/found.html", {"found": list(self.found(request, term)) if term else []})
-
-    def found(self, request, term):
-        """[(title, kind, address, icon)], the likeliest first."""
-        for app in self.get_app_list(request):
-            for model in app["models"]:
-                page = self._registry[model["model"]]
-                if page.is_found_first:
-                    rows, _ = page.get_search_results(request, page.get_queryset(request), term)
-                    for row in rows.order_by(*page.ordering)[:MAX_FOUND]:
-                        yield str(row), page.opts.verbose_name, page.url("change", row.pk), page.icon
-        for app in self.get_app_list(request):
-            for model in app["models"]:
-                if term.lower() in model["name"].lower():
-                    yield capfirst(model["name"]), app["name"], model["admin_url"], model["icon"]
+        return TemplateResponse(request, "admin/found.html", {"found": search.found(self, request, term)})
 
     def get_sidebar_list(self, request):
         return navigation(request, self.get_app_list(request))
