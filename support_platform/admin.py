@@ -71,9 +71,11 @@ class AuditEventAdmin(OperationAdmin):
     )
 
     def search_listed(self, request, queryset, term):
+        accounts = []
         if "@" in term:
-            accounts = get_user_model().objects.filter(email=term.lower()).values_list("pk", flat=True)
-            return queryset.filter(Q(actor_id__in=list(accounts)) | Q(user__in=list(accounts)))
+            accounts = list(get_user_model().objects.filter(email=term.lower()).values_list("pk", flat=True))
+        if accounts:
+            return queryset.filter(Q(actor_id__in=accounts) | Q(user__in=accounts))
         return super().search_listed(request, queryset, term)
 
     def found(self, request, term, limit):
