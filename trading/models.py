@@ -190,6 +190,7 @@ class Deployment(OwnedModel):
             models.Index(fields=["strategy", "status"], name="deployment_strategy_status"),
             models.Index(fields=["started_at", "id"], name="deployment_started"),
             models.Index(Folded("symbol"), name="deployment_symbol"),
+            models.Index(fields=["user", "status"], condition=~Q(status="stopped"), name="deployment_running"),
         ]
 
     def __str__(self):

@@ -144,6 +144,14 @@ class Migration(migrations.Migration):
             index=models.Index(support_platform.folded.Folded("symbol"), name="deployment_symbol"),
         ),
         migrations.AddIndex(
+            model_name="deployment",
+            index=models.Index(
+                condition=models.Q(("status", "stopped"), _negated=True),
+                fields=["user", "status"],
+                name="deployment_running",
+            ),
+        ),
+        migrations.AddIndex(
             model_name="order",
             index=models.Index(fields=["placed_at", "id"], name="order_placed"),
         ),
