@@ -8,6 +8,7 @@ from collections import Counter
 from importlib import import_module
 from pathlib import Path
 from threading import Barrier, Thread
+from types import SimpleNamespace
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -20,6 +21,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from accounts import session_operations
+from accounts.tests.authenticator import Authenticator
 from accounts.tests.factories import BrokerFactory, StaffFactory, SuperuserFactory, TraderFactory
 from analytics.models import Rollup
 from support_platform.audit import Actor
@@ -169,6 +171,14 @@ def superuser(db):
 @pytest.fixture
 def anonymous(db):
     return Api()
+
+
+@pytest.fixture
+def phone(monkeypatch):
+    """The phone that shows the codes of SecondFactorFactory; its time is what the platform takes for now."""
+    phone = Authenticator()
+    monkeypatch.setattr("accounts.second_factor.time", SimpleNamespace(time=lambda: phone.now))
+    return phone
 
 
 @pytest.fixture

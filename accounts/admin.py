@@ -1,7 +1,6 @@
 """Accounts in the console: traders for everyone, staff, brokers and sessions for the superuser."""
 
 from django.contrib import admin
-from django.contrib.admin.forms import AdminPasswordChangeForm
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.html import format_html
@@ -11,9 +10,8 @@ from support_platform.console.actions import operation
 from support_platform.console.base import OperationAdmin
 from support_platform.exceptions import OperationRefused
 from support_platform.permissions import ROLES
-from support_platform.retries import retried
 
-from . import mail, operations, session_operations, staff_operations
+from . import console_login, mail, operations, own_pages, second_factor_operations, session_operations, staff_operations
 from .forms import BrokerForm, ContactForm, DeactivateForm, NewPasswordForm, NewStaffForm, StaffForm, TreatmentForm
 from .models import ApiSession, Broker, OutgoingMail, StaffAccount, User
 from .search import BrokerSearch, MailSearch, StaffSearch, TraderSearch
@@ -149,12 +147,18 @@ def _mails_since(last, user):
 class StaffAccountAdmin(StaffSearch, AccountAdmin):
     icon = "support_agent"
     superuser_only = True
-    list_display = ("email", "name", "roles", "broker", "is_superuser", "status", "created_at", "last_login")
-    list_select_related = ("broker",)
+    list_display = (
+        *("email", "name", "roles", "broker", "is_superuser", "has_second_factor", "status", "created_at"),
+        "last_login",
+    )
+    list_select_related = ("broker", "second_factor")
     list_filter = (
         lists.choice_filter("status", IS_ACTIVE),
         lists.choice_filter("role", {role: Q(groups__name=role) for role in ROLES}),
         lists.choice_filter("superuser", {"yes": Q(is_superuser=True), "no": Q(is_superuser=False)}),
+        lists.choice_filter(
+            "second_factor", {"on": Q(second_factor__isnull=False), "off": Q(second_factor__isnull=True)}
+        ),
     )
     sortable_by = ("created_at",)
     ordering = ("-created_at", "-id")
@@ -167,6 +171,7 @@ class StaffAccountAdmin(StaffSearch, AccountAdmin):
         "broker",
         "is_superuser",
         "is_active",
+        "has_second_factor",
         "created_at",
         "last_login",
     )
@@ -186,6 +191,21 @@ class StaffAccountAdmin(StaffSearch, AccountAdmin):
     @operation("Set password", form=NewPasswordForm, is_for_one=True)
     def set_password(self, request, staff, *, by, password):
         return staff_operations.change_staff(as_user(staff), by=by, password=password), {}
+
+    @admin.display(description="second factor", boolean=True)
+    def has_second_factor(self, staff):
+        return hasattr(staff, "second_factor")
+
+    @operation("End all sessions", is_grave=True)
+    def end_sessions(self, request, staff, *, by):
+        staff, ended = session_operations.end_sessions(as_user(staff), by=by)
+        return staff, {"API sessions and service tokens ended": str(ended), "Console": "ended in every browser"}
+
+    @operation("Remove second factor", suits=lambda staff: hasattr(staff, "second_factor"), is_grave=True)
+    def remove_second_factor(self, request, staff, *, by):
+        changed = second_factor_operations.remove_second_factor(as_user(staff), by=by)
+        besides = {"Sessions": "all ended", "Until a new one is set up": "the password alone opens the console"}
+        return changed, besides if changed.version != staff.version else {}
 
     def create_row(self, values, *, by):
         return staff_operations.create_staff(
@@ -318,18 +338,7 @@ class OutgoingMailAdmin(MailSearch, OperationAdmin):
         return "sent" if row.sent_at else "dropped" if row.dropped_at else "waiting"
 
 
-class OwnPasswordForm(AdminPasswordChangeForm):
-    """A staff member's own password, changed by the operation that ends every other session as well."""
-
-    def __init__(self, *args, by, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.by = by
-
-    def save(self, commit=True):
-        password = self.cleaned_data["new_password1"]
-        staff = User.objects.get(pk=self.user.pk)  # the request's own user is a lazy stand-in
-        self.user = retried(staff_operations.change_staff, staff, by=self.by, password=password)
-        return self.user
-
-
-admin.site.password_change_form = OwnPasswordForm
+admin.site.password_change_form = own_pages.OwnPasswordForm
+admin.site.login_view = console_login.ConsoleLoginView
+admin.site.login_code_view = console_login.LoginCodeView
+admin.site.own_pages = own_pages.PAGES

@@ -47,4 +47,8 @@ INVERSES = {
     "user.logged_in": "A login changes nothing. Revoke the session.",
     "staff.created": "Staff accounts are changed by a superuser, in the console.",
     "staff.changed": "Staff accounts are changed by a superuser, in the console.",
+    "staff.sessions_ended": "An ended session stays ended. Log in again.",
+    "staff.second_factor_enrolled": "The account's owner sets it up or turns it off; a superuser can remove it.",
+    "staff.recovery_codes_replaced": "Only the newest codes work. Their owner can make new ones.",
+    "staff.second_factor_removed": "No key is kept. The account's owner sets up a new second factor.",
 }

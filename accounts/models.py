@@ -6,6 +6,7 @@ from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+from django_otp.models import Device, ThrottlingMixin
 
 from support_platform.audit import Actor
 from support_platform.folded import Folded
@@ -290,3 +291,58 @@ class OutgoingMail(models.Model):
 
     def __str__(self):
         return f"{self.kind} to {self.to}"
+
+
+class SecondFactor(ThrottlingMixin, Device):
+    """
+    The app that shows a staff member's codes (TOTP), and how far they are used up. Only a confirmed one has a row.
+
+    Of django-otp's parts this takes the arithmetic and the throttle; its own devices keep their secrets in the clear
+    (docs/decisions/0022-second-factor.md). `last_step` is the step of the last code that was used: none before counts
+    again. `drift` is by how many steps the device's clock was off then.
+    """
+
+    # From the twelfth wrong code in a row on each next try waits 34 minutes, and no longer: whoever has the password
+    # alone must not lock the owner out for days.
+    MOST_FAILURES = 12
+
+    name = confirmed = None
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="second_factor")
+    sealed_key = models.CharField(max_length=80)
+    last_step = models.BigIntegerField()
+    drift = models.SmallIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now)
+    last_used_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self):
+        return f"second factor of {self.user_id}"
+
+    def get_throttle_factor(self):
+        return 1
+
+    def throttle_increment(self, commit=True):
+        self.throttling_failure_count = min(self.throttling_failure_count, self.MOST_FAILURES - 1)
+        super().throttle_increment(commit)
+
+    @property
+    def waits_until(self):
+        """When the next code is looked at: not at once after a wrong one; None if now."""
+        is_allowed, told = self.verify_is_allowed()
+        return None if is_allowed else told["locked_until"]
+
+
+class RecoveryCode(models.Model):
+    """One code for the day the device is lost; gone with its use. Only its hash is kept."""
+
+    factor = models.ForeignKey(SecondFactor, on_delete=models.CASCADE, related_name="recovery_codes")
+    digest = models.CharField(max_length=64)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["factor", "digest"], name="recovery_code_unique")]
+
+    def __str__(self):
+        return f"recovery code of {self.factor_id}"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from django.contrib.auth.models import Permission
+from django.core.exceptions import PermissionDenied
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models import BigIntegerField, OuterRef, Subquery, TextField, Value
 from django.db.models.functions import Concat
@@ -29,6 +30,16 @@ def find_trader(staff, *, user_id=None, email=None):
     if row is None:
         raise OutOfReach
     return User.from_db(DEFAULT_DB_ALIAS, columns_of(User), row)
+
+
+def require_superuser(by):
+    """
+    The system acts without an id; whoever has one must be a superuser still.
+
+    :raises PermissionDenied: for anyone else
+    """
+    if by.id is not None and not User.objects.filter(pk=by.id, is_superuser=True, is_active=True).exists():
+        raise PermissionDenied("Only a superuser changes staff accounts.")
 
 
 @dataclass(frozen=True)

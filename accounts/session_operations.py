@@ -9,10 +9,10 @@ from django.utils import timezone
 
 from support_platform import audit, logs
 from support_platform.audit import Actor
-from support_platform.exceptions import InvalidChange, OperationRefused
-from support_platform.locking import lock
+from support_platform.exceptions import InvalidChange, OperationRefused, OutOfReach
+from support_platform.locking import lock, save_next_version
 
-from . import tokens
+from . import queries, tokens
 from .models import ApiSession, User
 
 MAX_SERVICE_DAYS = 3650
@@ -74,6 +74,28 @@ def revoke_session(session, *, by):
     if session.revoked_at is None:
         _revoke(session, "session.revoked", by=by)
     return session
+
+
+@transaction.atomic
+def end_sessions(staff, *, by):
+    """
+    End every session of a staff account at once and for good: the console's in all browsers, the API's, and its
+    service tokens.
+
+    :returns: (the account, how many API sessions and service tokens were open)
+    :raises OutOfReach: for a trader
+    :raises PermissionDenied: unless the actor is a superuser or the system, or ends its own
+    """
+    staff = lock(staff)
+    if not staff.is_staff:
+        raise OutOfReach
+    if by.id != staff.pk:
+        queries.require_superuser(by)
+    ended = staff.end_sessions(timezone.now())
+    save_next_version(staff, "session_version")
+    changes = {"api_sessions": (ended, 0)}
+    audit.record("staff.sessions_ended", staff, by=by, changes=changes, broker_id=staff.broker_id)
+    return staff, ended
 
 
 @transaction.atomic

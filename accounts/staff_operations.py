@@ -5,7 +5,6 @@ Every one of them that takes rights away ends the account's tokens and sessions.
 """
 
 from django.contrib.auth.models import Group
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils import timezone
 
@@ -13,6 +12,7 @@ from support_platform import audit
 from support_platform.exceptions import InvalidChange, OperationRefused, OutOfReach
 from support_platform.locking import lock, refused_if_taken, save_next_version
 
+from . import queries
 from .models import Broker, User
 
 CONTACT = {"email", "phone", "first_name", "last_name"}
@@ -72,7 +72,7 @@ def create_staff(email, password, role, *, by, broker=None, is_superuser=False):
     :raises OperationRefused: ``email_taken``
     :raises PermissionDenied: unless the actor is a superuser or the system
     """
-    _require_superuser(by)
+    queries.require_superuser(by)
     user = _create(email, password, broker=broker, is_staff=True, is_superuser=is_superuser)
     if role:
         user.groups.set([_group(role)])
@@ -105,7 +105,7 @@ def change_staff(staff, *, by, role=None, password=None, is_active=None, is_supe
         raise OutOfReach
     others = (role, is_active, is_superuser) != (None, None, None) or broker is not KEEP or contact
     if others or by.id != staff.pk:
-        _require_superuser(by)
+        queries.require_superuser(by)
     if by.id == staff.pk and (is_active is False or is_superuser is False):
         raise OperationRefused("self", "Nobody deactivates or demotes their own account. Ask another superuser.")
     if "email" in contact:
@@ -144,12 +144,6 @@ def change_staff(staff, *, by, role=None, password=None, is_active=None, is_supe
         save_next_version(staff, *fields)
     audit.record("staff.changed", staff, by=by, changes=changes, broker_id=staff.broker_id)
     return staff
-
-
-def _require_superuser(by):
-    """The system acts without an id; whoever has one must be a superuser still."""
-    if by.id is not None and not User.objects.filter(pk=by.id, is_superuser=True, is_active=True).exists():
-        raise PermissionDenied("Only a superuser changes staff accounts.")
 
 
 def _group(role):

@@ -18,6 +18,7 @@ SWITCH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no"
 PREFIXES = (
     *("RATE_LIMIT_", "PASSWORD_RESET_", "EMAIL_CONFIRMATION_", "TRUSTED_PROXY_", "AUDIT_REASON_", "MAIL_RETRY_"),
     *("SECRET_KEY_", "JWT_SIGNING_", "SECURE_SSL_", "SECURE_HSTS_", "AUDIT_KEY_", "MAIL_GIVE_", "PURGE_AFTER_"),
+    "CONSOLE_",
 )
 KEY_LENGTH = 50
 _RATE = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,4})?([smhd])", re.ASCII)

@@ -20,17 +20,19 @@ from .logs import request_id_in_log
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
-# The trader's pages and the console load only what this server serves, and run no inline script, so a stored
-# <script> that slipped through escaping would still not run.
-CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; object-src 'none'; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-)
+# Only what this server serves, and nothing inline, so that a stored <script> that slipped through escaping would still
+# not run. The trader's own pages have no script at all.
+_NOWHERE_ELSE = "img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+CONTENT_SECURITY_POLICY = f"default-src 'none'; style-src 'self'; {_NOWHERE_ELSE}"
 # Swagger UI writes style attributes.
-DOCS_CONTENT_SECURITY_POLICY = CONTENT_SECURITY_POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
-# The console's library evaluates the expressions in its templates' attributes, and writes style elements.
-CONSOLE_CONTENT_SECURITY_POLICY = DOCS_CONTENT_SECURITY_POLICY.replace(
-    "script-src 'self'", "script-src 'self' 'unsafe-eval'"
+DOCS_CONTENT_SECURITY_POLICY = (
+    f"default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; object-src 'none'; {_NOWHERE_ELSE}"
+)
+# The console's library evaluates the expressions in its templates' attributes, and writes style attributes, but no
+# style element of a page: docs/decisions/0022-second-factor.md tells what was tried.
+CONSOLE_CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self'; style-src-attr 'unsafe-inline'; "
+    f"font-src 'self'; connect-src 'self'; {_NOWHERE_ELSE}"
 )
 API_CONTENT_SECURITY_POLICY = "default-src 'none'; frame-ancestors 'none'"
 

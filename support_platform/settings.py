@@ -212,6 +212,8 @@ RATE_LIMITS = {
         "address": env.rates("RATE_LIMIT_LOGIN_ADDRESS", ["10/m", "50/h"]),
         "e-mail": env.rates("RATE_LIMIT_LOGIN_EMAIL", ["5/m"]),
     },
+    # A code after the right password; besides, each wrong one in a row doubles the wait for the next.
+    "second_factor": {"staff user": env.rates("RATE_LIMIT_SECOND_FACTOR", ["5/m", "30/h"])},
     "reset": {"target trader": env.rates("RATE_LIMIT_RESET", ["3/m", "20/d"])},
 }
 
@@ -228,6 +230,8 @@ EMAIL_CONFIRMATION_LIFETIME = timedelta(
     seconds=env.number("EMAIL_CONFIRMATION_SECONDS", 3 * 24 * 3600, 60, 30 * 24 * 3600)
 )
 AUDIT_REASON_REQUIRED = env.switch("AUDIT_REASON_REQUIRED", False)
+# "required": whoever has no second factor sets one up before the console shows them anything else.
+CONSOLE_SECOND_FACTOR = env.choice("CONSOLE_SECOND_FACTOR", "optional", ("optional", "required"))
 
 # Imports run one way (accounts <- trading <- analytics). The places where a lower app needs a higher one are named
 # here: what a trader's deactivation does with deployments, what a correction's impact is measured with, and what

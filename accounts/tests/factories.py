@@ -1,7 +1,8 @@
 import factory
 from django.contrib.auth.models import Group
 
-from accounts.models import Broker, User
+from accounts import second_factor
+from accounts.models import Broker, RecoveryCode, SecondFactor, User
 
 PASSWORD = "correct horse battery"
 
@@ -53,3 +54,22 @@ class SuperuserFactory(AccountFactory):
     email = factory.Sequence(lambda n: f"root{n}@desk.example")
     is_staff = True
     is_superuser = True
+
+
+KEY = b"of the tests' phone!"
+
+
+class SecondFactorFactory(factory.django.DjangoModelFactory):
+    """A device that shows codes of KEY, none of them used yet, and one recovery code."""
+
+    class Meta:
+        model = SecondFactor
+        skip_postgeneration_save = True
+
+    sealed_key = factory.LazyAttribute(lambda factor: second_factor.seal(KEY, factor.user.pk))
+    last_step = -1
+
+    @factory.post_generation
+    def recovery_code(self, create, extracted, **kwargs):
+        digest = second_factor.digest_of(extracted or "abcd-efgh-ijkl-mnop")
+        RecoveryCode.objects.create(factor=self, digest=digest)

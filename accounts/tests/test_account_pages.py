@@ -52,7 +52,9 @@ def test_each_page_is_kept_by_no_cache_and_framed_by_nobody(pages):
         assert "no-store" in page["Cache-Control"]
         assert page["X-Frame-Options"] == "DENY"
         assert page["Referrer-Policy"] == "same-origin"
-        assert page["Content-Security-Policy"].startswith("default-src 'self';")
+        assert page["Content-Security-Policy"].startswith("default-src 'none'; style-src 'self';")
+        assert "script-src" not in page["Content-Security-Policy"]
+        assert "unsafe" not in page["Content-Security-Policy"]
 
 
 def test_every_page_but_the_dead_link_names_the_broker(pages):

@@ -116,7 +116,7 @@ NAMED = [
     Guard(
         "only a superuser changes staff",
         "accounts/staff_operations.py",
-        "    if others or by.id != staff.pk:\n        _require_superuser(by)\n",
+        "    if others or by.id != staff.pk:\n        queries.require_superuser(by)\n",
         "",
         ("accounts/tests/test_staff_operations.py",),
     ),
@@ -265,7 +265,7 @@ NAMED = [
     ),
     Guard(
         "limit of the console's login",
-        "support_platform/console/site.py",
+        "accounts/console_login.py",
         '            throttling.count_login(request, request.POST.get("username", ""))\n',
         "            pass\n",
         CONSOLE_TESTS,

@@ -1,34 +1,16 @@
-"""How the console looks: the names, colours and icons that django-unfold asks for, and its classes for our forms."""
+"""How the console looks: the names and icons that django-unfold asks for, and its classes for our forms."""
+
+from functools import partial
 
 from django.forms import CheckboxInput, HiddenInput, Select, Textarea
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.text import capfirst
 
-# The blue and the grey of the platform, each dark enough on white, and light enough on black, to be read.
-COLORS = {
-    "primary": {
-        "50": "#eff6fc",
-        "100": "#dbeaf7",
-        "200": "#bcd8f0",
-        "300": "#8fbfe5",
-        "400": "#5b9fd6",
-        "500": "#3a83c0",
-        "600": "#2667a1",
-        "700": "#205484",
-        "800": "#1e476d",
-        "900": "#1d3c5b",
-        "950": "#13263c",
-    },
-    "font": {
-        "subtle-light": "var(--color-base-600)",
-        "subtle-dark": "var(--color-base-400)",
-        "default-light": "var(--color-base-700)",
-        "default-dark": "var(--color-base-300)",
-        "important-light": "var(--color-base-900)",
-        "important-dark": "var(--color-base-100)",
-    },
-}
+
+def _link(name, request):
+    return reverse(name)
+
 
 UNFOLD = {
     "SITE_TITLE": "Support platform",
@@ -38,17 +20,30 @@ UNFOLD = {
     "SITE_FAVICONS": [{"rel": "icon", "href": "data:,"}],
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
-    "COLORS": COLORS,
     "STYLES": [
+        lambda request: static("support_platform/colors.css"),
         lambda request: static("support_platform/console.css"),
+        lambda request: static("support_platform/own.css"),
         lambda request: static("support_platform/rows.css"),
         lambda request: static("support_platform/trader.css"),
     ],
     "SCRIPTS": [
+        lambda request: static("support_platform/console.js"),
         lambda request: static("support_platform/panels.js"),
         lambda request: static("support_platform/dialog.js"),
     ],
     "SIDEBAR": {"show_search": True, "command_search": True},
+    # What the menu at one's own name leads to.
+    "ACCOUNT": {
+        "navigation": [
+            {"title": title, "link": partial(_link, f"admin:{name}")}
+            for title, name in (
+                ("Second factor", "second_factor"),
+                ("Sessions", "own_sessions"),
+                ("Change password", "password_change"),
+            )
+        ]
+    },
 }
 
 

@@ -5,30 +5,30 @@ from functools import wraps
 
 from django.apps import apps
 from django.conf import settings
-from django.contrib.admin.forms import AdminAuthenticationForm
-from django.contrib.auth.views import LoginView, PasswordChangeView
+from django.contrib.auth.views import PasswordChangeView, redirect_to_login
 from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
-from django.db import DataError, transaction
+from django.db import DataError
 from django.http import Http404
-from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import reverse_lazy
+from django.urls import path, reverse, reverse_lazy
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from rest_framework.exceptions import Throttled
 from unfold.sites import UnfoldAdminSite
 
-from support_platform import audit, logs, throttling
+from support_platform import logs, throttling
 from support_platform.exceptions import is_unavailable
 from support_platform.models import AuditEvent
 from support_platform.pages import fault_page, unavailable_page
-from support_platform.retries import retried
 
 from . import lists, panels, search
 from .base import OperationAdmin, actor_of
 from .look import navigation
 
 SEARCH_PARAMETERS = {"s", "extended"}
+# In the session of whoever has passed the second step of the login, or has set it up since.
+SECOND_FACTOR_PASSED = "second_factor_passed"
+BEFORE_ENROLMENT = {"second_factor", "logout"}
 AUTOCOMPLETE_PARAMETERS = {"app_label", "model_name", "field_name", "term", "page"}
 
 
@@ -74,8 +74,10 @@ class ConsoleSite(UnfoldAdminSite):
     index_title = "Console"
     site_url = None
     empty_value_display = "–"
-    # The form in which staff change their own password; accounts names it, for only accounts has the operation.
-    password_change_form = None
+    # Accounts names these, for only accounts has the operations. The two steps of a login; the form in which staff
+    # change their own password; and further pages of one's own account: name -> (route, view(request, context)).
+    login_view = login_code_view = password_change_form = None
+    own_pages = {}
 
     def register(self, model_or_iterable, admin_class=None, **options):
         """Only what changes through operations comes in. Django's own admin of groups, which would not, stays out."""
@@ -88,10 +90,36 @@ class ConsoleSite(UnfoldAdminSite):
         return {model._meta.model_name: page for model, page in self._registry.items()}
 
     def get_urls(self):
-        return [url for url in super().get_urls() if getattr(url, "name", None) != "view_on_site"]
+        own = [
+            path(route, self.admin_view(self._own(view)), name=name) for name, (route, view) in self.own_pages.items()
+        ]
+        code = path("login/code/", self.login_code, name="login_code")
+        return [code, *own, *(url for url in super().get_urls() if getattr(url, "name", None) != "view_on_site")]
 
     def admin_view(self, view, cacheable=False):
-        return faults_as_pages(super().admin_view(view, cacheable))
+        return faults_as_pages(super().admin_view(self._after_enrolment(view), cacheable))
+
+    def _after_enrolment(self, view):
+        """The view, for whoever has passed a second factor where one is required; the others are sent to set it up."""
+
+        @wraps(view)
+        def guarded(request, *args, **kwargs):
+            if is_enrolment_due(request) and request.resolver_match.url_name not in BEFORE_ENROLMENT:
+                return redirect_to_login(request.get_full_path(), reverse("admin:second_factor"))
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    def _own(self, view):
+        def own(request):
+            request.current_app = self.name
+            return view(request, self.each_context(request))
+
+        return own
+
+    def each_context(self, request):
+        # unfold would write them into a style element of every page; static/support_platform/colors.css has them.
+        return {**super().each_context(request), "colors": None}
 
     def get_app_list(self, request, app_label=None):
         """By domain, as the apps stand on each other; the ground's audit trail last."""
@@ -131,21 +159,22 @@ class ConsoleSite(UnfoldAdminSite):
     # --- who gets in ---------------------------------------------------------------------------------
     @method_decorator(never_cache)
     def login(self, request, extra_context=None):
-        return faults_as_pages(self._login)(request, extra_context)
+        return faults_as_pages(self._door)(request, self.login_view, {"title": "Log in", **(extra_context or {})})
 
-    def _login(self, request, extra_context):
-        if request.method == "GET" and self.has_permission(request):
-            return redirect("admin:index")
+    @method_decorator(never_cache)
+    def login_code(self, request):
+        return faults_as_pages(self._door)(request, self.login_code_view, {"title": "Second step"})
+
+    def _door(self, request, view, told):
+        request.current_app = self.name
         context = {
             **self.each_context(request),
-            "title": "Log in",
             "subtitle": None,
             "app_path": request.get_full_path(),
             "username": request.user.get_username(),
-            **(extra_context or {}),
+            **told,
         }
-        request.current_app = self.name
-        return ConsoleLoginView.as_view(extra_context=context)(request)
+        return view.as_view(extra_context=context)(request)
 
     def password_change(self, request, extra_context=None):
         request.current_app = self.name
@@ -153,45 +182,9 @@ class ConsoleSite(UnfoldAdminSite):
         return OwnPasswordView.as_view(form_class=self.password_change_form, extra_context=context)(request)
 
 
-class ConsoleLoginView(LoginView):
-    """Staff only, and limited as the API's login is, before any password is looked at."""
-
-    authentication_form = AdminAuthenticationForm
-    template_name = "admin/login.html"
-    next_page = reverse_lazy("admin:index")
-
-    def post(self, request, *args, **kwargs):
-        try:
-            throttling.count_login(request, request.POST.get("username", ""))
-        except Throttled as refusal:
-            return self._limited(max(1, int(refusal.wait)))
-        return super().post(request, *args, **kwargs)
-
-    def _limited(self, seconds):
-        context = self.get_context_data(form=self.get_form_class()(self.request), wait=seconds)
-        response = self.render_to_response(context, status=429)
-        response["Retry-After"] = str(seconds)
-        return response
-
-    def form_invalid(self, form):
-        ip = throttling.client_address(self.request)
-        logs.event("login_failed", level=logging.WARNING, source="console", ip=ip)
-        return super().form_invalid(form)
-
-    def form_valid(self, form):
-        return retried(self._log_in, form)
-
-    @transaction.atomic
-    def _log_in(self, form):
-        user = form.get_user()
-        # When this is repeated, the session that the first try made went with its transaction: begin as it came.
-        self.request.session = type(self.request.session)(self.request.COOKIES.get(settings.SESSION_COOKIE_NAME))
-        response = super().form_valid(form)
-        # The session is not named: its key is a secret.
-        changes = {"session": (None, "console")}
-        by = actor_of(self.request, user=user)
-        audit.record("user.logged_in", user, by=by, changes=changes, broker_id=user.broker_id)
-        return response
+def is_enrolment_due(request):
+    """Whether this person must set up a second factor before the console shows anything else."""
+    return settings.CONSOLE_SECOND_FACTOR == "required" and not request.session.get(SECOND_FACTOR_PASSED)
 
 
 class OwnPasswordView(PasswordChangeView):

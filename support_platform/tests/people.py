@@ -14,8 +14,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts import operations, session_operations, staff_operations, tokens
-from accounts.models import ApiSession, Broker, OutgoingMail, User
-from accounts.tests.factories import BrokerFactory, StaffFactory, SuperuserFactory, TraderFactory
+from accounts.models import ApiSession, Broker, OutgoingMail, RecoveryCode, SecondFactor, User
+from accounts.tests.factories import BrokerFactory, SecondFactorFactory, StaffFactory, SuperuserFactory, TraderFactory
 from conftest import Api
 from support_platform.audit import Actor
 from support_platform.models import AuditEvent, IdempotencyRecord
@@ -53,6 +53,8 @@ KEPT = [
         User.groups.through,
         User.user_permissions.through,
         ApiSession,
+        SecondFactor,
+        RecoveryCode,
         OutgoingMail,
         Strategy,
         Deployment,
@@ -80,6 +82,7 @@ class Home:
     def __init__(self, name):
         self.broker = BrokerFactory(name=name)
         self.colleague = StaffFactory(broker=self.broker, role="Supervisor")
+        SecondFactorFactory(user=self.colleague)
         trader = TraderFactory(broker=self.broker, phone=f"+4915112345{len(name)}", last_name=name)
         waiting = TraderFactory(broker=self.broker, pending_email=f"new@{name.lower()}.example")
         strategy = StrategyFactory(user=trader)
@@ -126,6 +129,8 @@ class World:
         self.own, self.foreign = Home("Home"), Home("Abroad")
         self.peer, self.root = self.own.colleague, SuperuserFactory()
         self.people = {name: self._person(name) for name in (*STRANGERS[1:], *STAFF)}
+        for superuser in (self.root, self.people["superuser"]):
+            SecondFactorFactory(user=superuser)
         tokens_of = {name: self._token(name, user) for name, user in self.people.items()}
         self.apis = {"anonymous": Api(), **{name: Api(token=token) for name, token in tokens_of.items()}}
         self.consoles = {"anonymous": Console(), **{name: Console(user) for name, user in self.people.items()}}

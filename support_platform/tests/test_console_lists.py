@@ -139,7 +139,8 @@ def test_pages_run_no_inline_script(superuser, trader):
         html = page.content.decode()
         assert page.status_code == 200, path
         assert "script-src 'self' 'unsafe-eval';" in page["Content-Security-Policy"]
-        assert re.findall(r"<script(?![^>]*\bsrc=)[^>]*>|\son[a-z]+=", html) == [], path
+        assert "style-src 'self';" in page["Content-Security-Policy"]
+        assert re.findall(r"<script(?![^>]*\bsrc=)[^>]*>|\son[a-z]+=|<style", html) == [], path
 
 
 def test_a_stored_script_is_escaped_everywhere(superuser, trader):

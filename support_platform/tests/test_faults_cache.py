@@ -180,6 +180,8 @@ def test_limits_tells_what_is_open_and_what_is_not_known(viewer, down):
         ("login", None),
         ("login", None),
         ("login", None),
+        ("second_factor", None),
+        ("second_factor", None),
         ("reset", None),
         ("reset", None),
     ]

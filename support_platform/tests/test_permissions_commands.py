@@ -57,6 +57,7 @@ TABLE = [
     ("create_staff new@desk.example --role supervisor --broker New", TO_CREATE),
     ("create_service_token EMAIL --days 1", BY_ROOT | DEACTIVATED_IS_NONE),
     ("changepassword EMAIL", BY_ROOT),
+    ("remove_second_factor EMAIL", BY_ROOT),
 ]
 LINES = [
     pytest.param(command, target, dict(zip(BY, line.split(), strict=True)), id=f"{command} {target}")

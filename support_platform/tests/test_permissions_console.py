@@ -132,6 +132,9 @@ PAGES = {
 SITE = {
     "index": ("GET", "/admin/", ALL[""]),
     "login": ("GET", "/admin/login/", "ok home home home home home home home home"),
+    "login_code": ("GET", "/admin/login/code/", "door door door door door door door door door"),  # no password yet
+    "second_factor": ("GET", "/admin/second_factor/", ALL[""]),
+    "own_sessions": ("GET", "/admin/sessions/", ALL[""]),
     "logout": ("POST", "/admin/logout/", "home page page page page page page page page"),
     "password_change": ("GET", "/admin/password_change/", ALL[""]),
     "password_change_done": ("GET", "/admin/password_change/done/", ALL[""]),

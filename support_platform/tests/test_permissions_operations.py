@@ -28,6 +28,8 @@ from support_platform.tests.test_permissions_console import (
 
 # Nobody deactivates or demotes themselves: the superuser's own dialog comes back.
 STAFF_CHANGED = STAFF_SEEN | grid("self door 403 403 403 403   403 403 403 page")
+# The peer is the home's own colleague.
+OTHER_STAFF = {target: line for target, line in STAFF_SEEN.items() if target != "peer"}
 OPERATIONS = {
     "users/change_contact": BY_AGENT | STAFF_STAY,
     "users/reset_password": BY_AGENT | STAFF_STAY,
@@ -50,6 +52,8 @@ OPERATIONS = {
     "staff/set_password": STAFF_SEEN,
     "brokers/change": BY_ROOT | {"nobody": STAFF_SEEN["nobody"]},
     "sessions/revoke": BY_ROOT,
+    "staff/end_sessions": BY_ROOT | OTHER_STAFF,
+    "staff/remove_second_factor": BY_ROOT | OTHER_STAFF,
     "audit/revert": BY_SUPERVISOR,
 }
 # What is typed into the dialogs.
@@ -159,7 +163,7 @@ def test_an_operation_is_offered_to_whom_it_is_allowed(path, target, line, world
                 answer = world.console(actor).post(url, data)
 
                 seen[actor] = became(answer)
-                is_refused_the_list = url in LISTS and (actor == "no role" or name in ("sessions", "brokers"))
+                is_refused_the_list = url in LISTS and (actor == "no role" or name in ("sessions", "brokers", "staff"))
                 is_attempt = seen[actor] in ("403", "list") and not is_refused_the_list
                 world.assert_nothing_kept(attempts=1 if is_attempt else 0)
         assert seen == offered

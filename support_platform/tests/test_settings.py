@@ -325,6 +325,7 @@ def test_every_limit_can_be_set_from_the_environment(values):
         RATE_LIMIT_ANALYTICS="9/h",
         RATE_LIMIT_LOGIN_ADDRESS="10/5m",
         RATE_LIMIT_LOGIN_EMAIL="2/d",
+        RATE_LIMIT_SECOND_FACTOR="4/m",
         RATE_LIMIT_RESET="3/s",
     )
 
@@ -333,6 +334,7 @@ def test_every_limit_can_be_set_from_the_environment(values):
         "write": {"staff user": ["1/s", "8/m"]},
         "analytics": {"staff user": ["9/h"]},
         "login": {"address": ["10/5m"], "e-mail": ["2/d"]},
+        "second_factor": {"staff user": ["4/m"]},
         "reset": {"target trader": ["3/s"]},
     }
 

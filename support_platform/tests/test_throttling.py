@@ -372,12 +372,14 @@ def test_limits_tells_every_limit_and_what_is_left(viewer, settings):
         ("login", "address", 10, 60),
         ("login", "address", 50, 3600),
         ("login", "e-mail", 5, 60),
+        ("second_factor", "staff user", 5, 60),
+        ("second_factor", "staff user", 30, 3600),
         ("reset", "target trader", 3, 60),
         ("reset", "target trader", 20, 86400),
     ]
-    assert [row["remaining"] for row in rows] == [598, 120, 120, 10, 50, 5, None, None]
-    assert all(1 <= row["reset_seconds"] <= row["window_seconds"] + 1 for row in rows[:6])
-    assert all(row["reset_seconds"] is None for row in rows[6:])
+    assert [row["remaining"] for row in rows] == [598, 120, 120, 10, 50, 5, 5, 30, None, None]
+    assert all(1 <= row["reset_seconds"] <= row["window_seconds"] + 1 for row in rows[:8])
+    assert all(row["reset_seconds"] is None for row in rows[8:])
 
 
 def test_looking_at_the_limits_uses_only_a_read(viewer):
