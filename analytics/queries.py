@@ -67,6 +67,11 @@ def newest_placed_prices(scope, span, limit):
     return _order_prices(next(_newest(scope, span, limit)))
 
 
+def newest_placed_times(scope, limit):
+    """As newest_placed_prices, of all time."""
+    return _order_times(next(_newest(scope, Span(), limit)))
+
+
 def order_prices(scope, span):
     return _order_prices(Order.objects.filter(**scope, **span.lookups("placed_at")))
 

@@ -254,12 +254,37 @@ CONSOLE_PANELS = {
         "trading.trader_panels.ScannersPanel",
         "trading.trader_panels.TimelinePanel",
     ],
-    "trading.strategy": [*FIGURES_PANELS],
-    "trading.deployment": [*FIGURES_PANELS],
+    "trading.strategy": [
+        "trading.row_panels.DefinitionPanel",
+        "trading.row_panels.MarketplacePanel",
+        "trading.row_panels.StrategyDeploymentsPanel",
+        *FIGURES_PANELS,
+        "trading.row_panels.StrategyTradesPanel",
+    ],
+    "trading.deployment": [
+        "trading.row_panels.TroublePanel",
+        "trading.row_panels.OpenTradesPanel",
+        *FIGURES_PANELS,
+        "trading.row_panels.DeploymentTradesPanel",
+        "trading.row_panels.DeploymentOrdersPanel",
+        "trading.row_panels.ChangesPanel",
+    ],
+    "trading.trade": [
+        "analytics.order_panels.TradeOrdersPanel",
+        "trading.trade_panels.PricesPanel",
+        "trading.trade_panels.ParametersThenPanel",
+        "trading.trade_panels.CorrectionsPanel",
+    ],
+    "trading.order": [
+        "analytics.order_panels.OrderLifePanel",
+        "analytics.order_panels.ComparisonPanel",
+        "trading.trade_panels.OrderHomePanel",
+    ],
+    "trading.scanner": ["trading.row_panels.CriteriaPanel", "trading.row_panels.OtherScannersPanel"],
 }
 
 # Those of them that come after the page, by a request of their own: nobody waits for figures to see who a trader is.
-CONSOLE_LATER_PANELS = {"accounts.user": FIGURES_PANELS}
+CONSOLE_LATER_PANELS = dict.fromkeys(("accounts.user", "trading.strategy", "trading.deployment"), FIGURES_PANELS)
 
 LOGIN_URL = "admin:login"
 SESSION_COOKIE_AGE = 12 * 3600

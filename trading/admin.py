@@ -49,9 +49,7 @@ class StrategyAdmin(NamedSearch, OwnedAdmin):
         "name",
         "symbol",
         "timeframe",
-        "definition",
         "status",
-        "published_at",
         "active_deployments",
         "created_at",
         "deleted_at",
@@ -202,11 +200,7 @@ class TradeAdmin(TradeSearch, OwnedAdmin):
         "status",
         "outcome",
         "quantity",
-        "entry_price",
-        "exit_price",
         "strike",
-        "stop_loss",
-        "target",
         "fees",
         "result",
         "taken_at",
@@ -214,7 +208,11 @@ class TradeAdmin(TradeSearch, OwnedAdmin):
         "is_corrected",
         "external_id",
     )
-    export_fields = ("id", "user_id", "user.email", "strategy_id", "deployment_id", *fields[4:])
+    export_fields = (
+        *("id", "user_id", "user.email", "strategy_id", "deployment_id", "symbol", "side", "status", "outcome"),
+        *("quantity", "entry_price", "exit_price", "strike", "stop_loss", "target", "fees", "result"),
+        *("taken_at", "closed_at", "is_corrected", "external_id"),
+    )
 
     @operation("Correct trade", right="trading.correct_trade", form=CorrectionForm, is_for_one=True)
     def correct(self, request, trade, *, by, **values):
@@ -258,16 +256,13 @@ class OrderAdmin(OrderSearch, OwnedAdmin):
         "side",
         "order_type",
         "quantity",
-        "expected_price",
-        "arrival_price",
-        "filled_price",
         "filled_quantity",
-        "signal_at",
-        "sent_at",
-        "acknowledged_at",
-        "filled_at",
     )
-    export_fields = ("id", "user_id", "user.email", "strategy_id", "deployment_id", "trade_id", *fields[5:])
+    export_fields = (
+        *("id", "user_id", "user.email", "strategy_id", "deployment_id", "trade_id", "external_id", "symbol", "side"),
+        *("order_type", "quantity", "expected_price", "arrival_price", "filled_price", "filled_quantity"),
+        *("signal_at", "sent_at", "acknowledged_at", "filled_at"),
+    )
 
 
 @admin.register(Scanner)
@@ -281,7 +276,7 @@ class ScannerAdmin(NamedSearch, OwnedAdmin):
     )
     sortable_by = ("created_at",)
     ordering = ("-created_at", "-id")
-    fields = ("id", "user", "name", "symbol", "criteria", "status", "created_at", "deleted_at")
+    fields = ("id", "user", "name", "symbol", "status", "created_at", "deleted_at")
     export_fields = ("id", "user_id", "user.email", "name", "symbol", "status", "created_at", "deleted_at")
 
     @operation("Delete", right="trading.delete_scanner", suits=lambda scanner: not scanner.is_deleted)

@@ -1,0 +1,64 @@
+"""Panels that list the rows which belong to the row of a page: the newest few, and the way to all of them."""
+
+from decimal import Decimal
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+from django.contrib import admin
+
+from .base import shown
+from .panels import Panel
+
+SHOWN = 10
+
+
+class Cell(NamedTuple):
+    text: str
+    url: str = ""
+    is_number: bool = False
+
+
+class RowsPanel(Panel):
+    """
+    `columns` maps a heading to a dotted path; the first one leads to the row's own page. All of them stand in the list
+    of the model, narrowed by `parameter` to the row of the page.
+    """
+
+    template = "admin/rows/table.html"
+    is_wide = True
+    model = None
+    columns = {}
+    numbers = ()  # headings whose cells stand at the end of the line
+    parameter = ""
+    nothing = ""
+    instant_precision = "seconds"
+
+    def rows(self, request, row):
+        """Those that belong to it, in their order; no more than SHOWN + 1 are read."""
+        raise NotImplementedError
+
+    def query(self, row):
+        return {self.parameter: row.pk}
+
+    def show(self, request, row):
+        found = list(self.rows(request, row)[: SHOWN + 1])
+        page = admin.site.get_model_admin(self.model)
+        return {
+            "head": [(heading, heading in self.numbers) for heading in self.columns],
+            "table": [self._cells(one, page.url("change", one.pk)) for one in found[:SHOWN]],
+            "all_rows": f"{page.url('changelist')}?{urlencode(self.query(row))}" if len(found) > SHOWN else "",
+            "plural": self.model._meta.verbose_name_plural,
+            "nothing": self.nothing,
+        }
+
+    def _cells(self, one, address):
+        for number, (heading, path) in enumerate(self.columns.items()):
+            value = follow(one, path)
+            text = shown(value, self.instant_precision)
+            yield Cell(text, "" if number else address, heading in self.numbers or isinstance(value, Decimal))
+
+
+def follow(row, path):
+    for name in path.split("."):
+        row = getattr(row, name, None)
+    return row() if callable(row) else row
