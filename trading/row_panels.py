@@ -2,12 +2,15 @@
 
 import json
 
+from django.utils import timezone
+
 from support_platform.console.base import shown
 from support_platform.console.panels import Panel
 from support_platform.console.tables import RowsPanel
 from support_platform.models import AuditEvent
 
 from .models import Deployment, Order, Scanner, Trade
+from .trader_panels import COUNTED_OPEN, QUIET
 
 MAX_DOCUMENT = 20_000  # characters
 MAX_DEPTH = 8
@@ -120,26 +123,36 @@ class TroublePanel(Panel):
     is_wide = True
 
     def show(self, request, row):
-        found = list(self.troubles(row))
+        found = list(self.troubles(row, timezone.now()))
         return {"troubles": found} if found else None
 
-    def troubles(self, row):
-        is_active = row.status == Deployment.Status.ACTIVE
-        if row.strategy.is_deleted:
-            at = shown(row.strategy.deleted_at)
-            then = (
-                "it runs nevertheless: stop it, or restore the strategy" if is_active else "restore it to resume this"
-            )
-            yield f"Its strategy was deleted on {at} UTC; {then}."
-        if not row.user.is_active:
-            then = "yet it is active: pause or stop it" if is_active else "activate the account to resume this"
-            yield f"The trader's account is inactive; {then}."
-        if row.status == Deployment.Status.STOPPED:
+    def troubles(self, row, now):
+        """What `trader_panels.troubles` names in short, each with what to do about it."""
+        is_active, is_stopped = row.status == Deployment.Status.ACTIVE, row.status == Deployment.Status.STOPPED
+        trades = Trade.objects.filter(deployment=row.pk)
+        open_trades = trades.open()[: COUNTED_OPEN + 1].count()
+        if is_stopped:
             yield f"It was stopped on {shown(row.stopped_at)} UTC, for good. To go on, the strategy is deployed anew."
-        if row.status == Deployment.Status.PAUSED:
+            if open_trades:
+                yield "Trades of it are still open although it is stopped: see whether the broker still holds them."
+            return
+        if row.strategy.is_deleted:
+            then = "it runs nevertheless: stop it, or restore the strategy" if is_active else "restore it to resume"
+            yield f"Its strategy was deleted on {shown(row.strategy.deleted_at)} UTC; {then}."
+        if not row.user.is_active:
+            then = "yet it is active: pause or stop it" if is_active else "activate the account to resume"
+            yield f"The trader's account is inactive; {then}."
+        if open_trades > row.max_open_trades:
+            count = f"more than {COUNTED_OPEN}" if open_trades > COUNTED_OPEN else open_trades
+            yield f"It has {count} open trades and may have {row.max_open_trades}: see whether some are closed already."
+        if not is_active:
             yield "It is paused and takes no trades until it is resumed."
-        if row.status == Deployment.Status.STOPPED and Trade.objects.open().filter(deployment=row.pk).exists():
-            yield "Trades of it are still open although it is stopped: see whether the broker still holds them."
+            return
+        last = trades.order_by("-taken_at", "-id").values_list("taken_at", flat=True).first()
+        if last is None:
+            yield "It has taken no trade yet."
+        elif now - last > QUIET:
+            yield f"It has taken no trade for {(now - last).days} days."
 
 
 class OpenTradesPanel(TradesPanel):

@@ -75,6 +75,12 @@ def scopes_of(deployment):
     return {"user": deployment.user, "strategy": deployment.strategy, "deployment": deployment}
 
 
+def figures_of(console, row, **query):
+    """What a person reads in the three panels of a row, each on the page of its own from which it comes."""
+    pages = [text_of(console.get(address(type(row), name, row.pk), **query)) for name in PANELS]
+    return unescape(" ".join(pages))
+
+
 def told(found):
     """An answer without what the call adds and the panels do not ask for."""
     added = ("scope", "since", "until", "window", "as_of", "records", "series")
@@ -117,7 +123,7 @@ def test_the_figures_of_large_scopes_come_from_blocks_as_those_of_the_api(rf, vi
 def test_the_page_shows_the_digits_of_the_api(viewer, console, deployment):
     live(deployment, 40)
 
-    page = unescape(text_of(console.page(deployment)))
+    page = figures_of(console, deployment)
 
     performance, latency, slippage = (
         viewer.get(f"analytics/{name}/", deployment=deployment.pk).json() for name in PANELS
@@ -157,7 +163,7 @@ def test_the_worst_orders_are_links(console, deployment):
         filled_quantity=Decimal(1),
     )
 
-    content = console.page(deployment).content.decode()
+    content = console.get(address(Deployment, "slippage", deployment.pk)).content.decode()
 
     assert f'<a href="/admin/trading/order/{worst.pk}/change/">&lt;b&gt;far off&lt;/b&gt;</a>' in content
 
@@ -176,19 +182,19 @@ def test_a_window_narrows_every_figure(rf, viewer, deployment):
 
 @pytest.mark.parametrize("window", ["junk", "0d", "-1h", "99999d", "١d", "7d "])
 def test_a_window_that_is_none_is_a_400_page(console, deployment, window):
-    response = console.get(f"/admin/trading/deployment/{deployment.pk}/change/", window=window)
+    response = console.get(address(Deployment, "latency", deployment.pk), window=window)
 
     assert response.status_code == 400
     assert "window: Give a number of minutes, hours or days" in text_of(response)
 
 
 def test_scopes_without_rows_are_told_in_words(console, deployment):
-    page = text_of(console.page(deployment))
+    page = figures_of(console, deployment)
 
     assert "No closed trades of this deployment yet. None is open." in page
     assert "No orders of this deployment yet." in page
     assert "No filled orders with an expected price of this deployment yet." in page
-    window = text_of(console.get(f"/admin/trading/strategy/{deployment.strategy.pk}/change/", window="7d"))
+    window = figures_of(console, deployment.strategy, window="7d")
     assert "No closed trades of this strategy in the last 7 days." in window
 
 
@@ -197,7 +203,7 @@ def test_figures_that_cannot_be_told_say_why(console, trader):
     TradeFactory(deployment=deployment)
     TradeFactory(deployment=deployment, closed_at=None, exit_price=None, result=None)
 
-    page = text_of(console.page(deployment))
+    page = figures_of(console, deployment)
 
     assert "1 closed trade of all time: 1 won, 0 lost, 0 broke even. 1 open now." in page
     assert "Profit factor – no losses yet" in page
@@ -209,7 +215,7 @@ def test_figures_that_cannot_be_told_say_why(console, trader):
 def test_orders_without_a_price_are_counted_by_why_they_tell_nothing(console, deployment):
     OrderFactory(user=deployment.user, deployment=deployment, filled_price=None)
 
-    page = text_of(console.page(deployment))
+    page = figures_of(console, deployment)
 
     assert "No filled orders with an expected price of this deployment yet. Left out: 1 not filled." in page
     assert "1 order of all time, in milliseconds." in page
@@ -236,8 +242,8 @@ def test_each_figure_takes_the_right_that_the_api_asks_for(broker, deployment, r
 @pytest.mark.parametrize("scope", ["user", "strategy", "deployment"])
 def test_a_page_takes_as_many_queries_for_few_rows_as_for_many(console, deployment, scope):
     row = scopes_of(deployment)[scope]
-    # A trader's figures come after the page, each by a request of its own.
-    paths = [address(User, name, row.pk) for name in PANELS] if scope == "user" else [address(row)]
+    # The figures come after the page, each by a request of its own.
+    paths = [address(type(row), name, row.pk) for name in PANELS]
 
     def queries():
         counts = []

@@ -2,14 +2,13 @@
 
 from decimal import Decimal
 from typing import NamedTuple
-from urllib.parse import urlencode
 
 from django.contrib import admin
 
-from .base import shown
-from .panels import Panel
+from support_platform.bounded import few
 
-SHOWN = 10
+from .base import shown
+from .panels import Panel, list_url
 
 
 class Cell(NamedTuple):
@@ -34,19 +33,20 @@ class RowsPanel(Panel):
     instant_precision = "seconds"
 
     def rows(self, request, row):
-        """Those that belong to it, in their order; no more than SHOWN + 1 are read."""
+        """Those that belong to it, in their order. Only the first few are read."""
         raise NotImplementedError
 
     def query(self, row):
         return {self.parameter: row.pk}
 
     def show(self, request, row):
-        found = list(self.rows(request, row)[: SHOWN + 1])
+        found = few(self.rows(request, row))
         page = admin.site.get_model_admin(self.model)
         return {
             "head": [(heading, heading in self.numbers) for heading in self.columns],
-            "table": [self._cells(one, page.url("change", one.pk)) for one in found[:SHOWN]],
-            "all_rows": f"{page.url('changelist')}?{urlencode(self.query(row))}" if len(found) > SHOWN else "",
+            "table": [self._cells(one, page.url("change", one.pk)) for one in found.rows],
+            "all_rows": list_url(self.model, **self.query(row)) if found.is_cut else "",
+            "counted": found.counted,
             "plural": self.model._meta.verbose_name_plural,
             "nothing": self.nothing,
         }

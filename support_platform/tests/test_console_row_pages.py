@@ -321,6 +321,8 @@ def test_corrections_without_an_event_are_told_apart_from_none(viewer_console, t
 
 # --- a deployment ------------------------------------------------------------------------------------
 def test_a_deployment_in_order_needs_no_attention(viewer_console, deployment):
+    TradeFactory(deployment=deployment, taken_at=timezone.now())
+
     assert "Needs attention" not in page_of(viewer_console, deployment)
 
 
@@ -333,6 +335,23 @@ def test_a_deployment_tells_what_is_wrong_with_it(viewer_console, deployment):
 
     assert "Its strategy was deleted on 2026-02-03 09:00:00 UTC; it runs nevertheless: stop it, or restore" in page
     assert "The trader's account is inactive; yet it is active: pause or stop it." in page
+
+
+def test_a_deployment_that_trades_too_much_or_no_more_is_told(viewer_console, deployment):
+    assert "It has taken no trade yet." in page_of(viewer_console, deployment)
+    for _ in range(2):
+        TradeFactory(deployment=deployment, taken_at=TAKEN, closed_at=None, exit_price=None, result=None)
+
+    page = page_of(viewer_console, deployment)
+
+    assert "It has 2 open trades and may have 1: see whether some are closed already." in page
+    assert f"It has taken no trade for {(timezone.now() - TAKEN).days} days." in page
+
+
+def test_a_paused_deployment_says_so(viewer_console, deployment):
+    operations.update_deployment(deployment, by=COLLEAGUE, status="paused")
+
+    assert "It is paused and takes no trades until it is resumed." in page_of(viewer_console, deployment)
 
 
 def test_a_stopped_deployment_with_open_trades_is_told(viewer_console, deployment):
@@ -425,7 +444,8 @@ def test_a_scanner_shows_its_criteria_and_the_traders_others(viewer_console, tra
     response = viewer_console.page(scanner)
 
     content = response.content.decode()
-    assert "indicator rsi below 30" in text_of(response)
+    assert "indicator rsi" in text_of(response)
+    assert "below 30" in text_of(response)
     assert address(other) in content
     assert address(foreign) not in content
 

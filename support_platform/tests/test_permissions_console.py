@@ -98,6 +98,7 @@ SUPERUSERS_ONLY = {
     "POST delete": BY_NOBODY,
     "GET history": {"own": ALL[""]},
 }
+FIGURES = dict.fromkeys(("GET performance", "GET latency", "GET slippage"), VIEWED)
 PAGES = {
     "users": READ_ONLY
     | {
@@ -105,8 +106,8 @@ PAGES = {
         "POST change": dict.fromkeys(("own", "foreign", "nobody", "peer", "superuser", "self"), NONE[""]),
         **dict.fromkeys(("GET timeline", "GET performance", "GET latency", "GET slippage"), VIEWED | STAFF_ARE_HIDDEN),
     },
-    "strategies": READ_ONLY,
-    "deployments": READ_ONLY,
+    "strategies": READ_ONLY | FIGURES,
+    "deployments": READ_ONLY | FIGURES,
     "trades": READ_ONLY,
     "orders": READ_ONLY,
     "scanners": READ_ONLY,
