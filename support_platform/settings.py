@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from . import logs
-from .console import look
+from .console import contents, look
 from .environment import CACHE_URLS, DATABASE_URLS, MAIL_URLS, Environment, is_weak, read_database, read_mail
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -240,51 +240,8 @@ DEPLOYMENT_TREATMENT = "trading.deployments.treat_deployments"
 DEPLOYMENT_FIGURES = "analytics.queries.deployment_figures"
 AUDIT_INVERSES = ("accounts.inverses.INVERSES", "trading.inverses.INVERSES")
 
-# What the console's pages are made of besides a row's own fields, in their order: panels of "home", and of each model's
-# rows (support_platform/console/panels.py).
-FIGURES_PANELS = [f"analytics.panels.{figures}Panel" for figures in ("Performance", "Latency", "Slippage")]
-CONSOLE_PANELS = {
-    "accounts.user": [
-        "accounts.panels.ContactPanel",
-        "trading.trader_panels.DeploymentsPanel",
-        "trading.trader_panels.OpenTradesPanel",
-        "trading.trader_panels.ClosedTradesPanel",
-        *FIGURES_PANELS,
-        "trading.trader_panels.StrategiesPanel",
-        "trading.trader_panels.ScannersPanel",
-        "trading.trader_panels.TimelinePanel",
-    ],
-    "trading.strategy": [
-        "trading.row_panels.DefinitionPanel",
-        "trading.row_panels.MarketplacePanel",
-        "trading.row_panels.StrategyDeploymentsPanel",
-        *FIGURES_PANELS,
-        "trading.row_panels.StrategyTradesPanel",
-    ],
-    "trading.deployment": [
-        "trading.row_panels.TroublePanel",
-        "trading.row_panels.OpenTradesPanel",
-        *FIGURES_PANELS,
-        "trading.row_panels.DeploymentTradesPanel",
-        "trading.row_panels.DeploymentOrdersPanel",
-        "trading.row_panels.ChangesPanel",
-    ],
-    "trading.trade": [
-        "analytics.order_panels.TradeOrdersPanel",
-        "trading.trade_panels.PricesPanel",
-        "trading.trade_panels.ParametersThenPanel",
-        "trading.trade_panels.CorrectionsPanel",
-    ],
-    "trading.order": [
-        "analytics.order_panels.OrderLifePanel",
-        "analytics.order_panels.ComparisonPanel",
-        "trading.trade_panels.OrderHomePanel",
-    ],
-    "trading.scanner": ["trading.row_panels.CriteriaPanel", "trading.row_panels.OtherScannersPanel"],
-}
-
-# Those of them that come after the page, by a request of their own: nobody waits for figures to see who a trader is.
-CONSOLE_LATER_PANELS = dict.fromkeys(("accounts.user", "trading.strategy", "trading.deployment"), FIGURES_PANELS)
+CONSOLE_PANELS = contents.PANELS
+CONSOLE_LATER_PANELS = contents.LATER_PANELS
 
 LOGIN_URL = "admin:login"
 SESSION_COOKIE_AGE = 12 * 3600
