@@ -362,6 +362,7 @@ class Order(OwnedModel):
                 condition=Q(acknowledged_at__isnull=True, filled_at__isnull=True),
                 name="order_unanswered",
             ),
+            models.Index(fields=["symbol", "placed_at", "id"], name="order_symbol_placed"),
         ]
 
     def __str__(self):

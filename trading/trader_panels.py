@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.core.exceptions import BadRequest
-from django.db.models import Case, OuterRef, Subquery, Value, When
+from django.db.models import Case, OuterRef, Q, Subquery, Value, When
 from django.utils import timezone
 
 from support_platform import ids
@@ -20,10 +20,12 @@ from .queries import SOURCES, Timeline
 COUNTED_OPEN = 100
 QUIET = timedelta(days=30)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+# What runs comes first, and of that what runs without its strategy.
 _FIRST = Case(
-    When(status=Deployment.Status.ACTIVE, then=Value(0)),
-    When(status=Deployment.Status.PAUSED, then=Value(1)),
-    default=Value(2),
+    When(~Q(status=Deployment.Status.STOPPED) & Q(strategy__deleted_at__isnull=False), then=Value(0)),
+    When(status=Deployment.Status.ACTIVE, then=Value(1)),
+    When(status=Deployment.Status.PAUSED, then=Value(2)),
+    default=Value(3),
 )
 
 

@@ -10,6 +10,8 @@ PANELS = {
         "trading.trader_panels.DeploymentsPanel",
         "trading.trader_panels.OpenTradesPanel",
         "trading.trader_panels.ClosedTradesPanel",
+        "analytics.trader_panels.BaselinePanel",
+        "analytics.trader_panels.OrdersPanel",
         *FIGURES,
         "trading.trader_panels.StrategiesPanel",
         "trading.trader_panels.ScannersPanel",
