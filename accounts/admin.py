@@ -46,7 +46,6 @@ class TraderAdmin(TraderSearch, AccountAdmin):
         "status",
         "created_at",
         "last_login",
-        "reset_expires_at",
     )
     export_fields = (
         "id",
