@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from support_platform.bounded import few
 from support_platform.console.panels import Panel, list_url
+from support_platform.models import AuditEvent
 
 from . import links, mail
 from .models import ApiSession, OutgoingMail
@@ -39,6 +40,7 @@ class ContactPanel(Panel):
             "reset": self._link(row, mails, row.reset_nonce, row.reset_expires_at, resets),
             "sessions": few(sessions.order_by("-created_at")).total,
             "mails": mails._replace(rows=[told(one) for one in mails.rows]),
+            "deactivated": None if row.is_active else _deactivated(row, request.user),
             "all_mails": list_url(OutgoingMail, user=row.pk),
         }
 
@@ -50,6 +52,12 @@ class ContactPanel(Panel):
             of_link = OutgoingMail.objects.filter(user=row.pk, nonce=nonce).order_by("-id")[:2]
         since = min((one.created_at for one in of_link), default=None)
         return Link(since, expires_at, is_open, [told(one) for one in of_link])
+
+
+def _deactivated(trader, staff):
+    """The event that made the trader inactive, if this person may read it."""
+    events = AuditEvent.objects.visible_to(staff).filter(subject_type="user", subject_id=trader.pk)
+    return events.filter(action="user.deactivated").order_by("-at", "-id").first()
 
 
 class ToldMail(NamedTuple):

@@ -12,6 +12,8 @@ from django.utils import timezone
 from accounts import operations
 from accounts.models import OutgoingMail, User
 from accounts.tests.factories import StaffFactory, TraderFactory
+from support_platform.audit import Actor
+from support_platform.models import AuditEvent
 from support_platform.tests.console import COLLEAGUE, Console, address, text_of
 from trading import queries
 from trading.models import Deployment, Scanner, Strategy, Trade
@@ -104,6 +106,17 @@ def test_the_mails_of_a_link_are_found_behind_many_newer_ones(console, trader):
 
     assert "Email confirmation to n***@elsewhere.example" in words
     assert "The newest 10 of 14." in words
+
+
+def test_an_inactive_trader_is_told_with_since_when_and_why_to_who_may_read_it(viewer, supervisor, trader):
+    operations.set_status(trader, "inactive", by=Actor(name="colleague@desk.example", reason="fraud check"))
+    event = AuditEvent.objects.latest("id")
+
+    told = panel(Console(supervisor.user), trader, "contact-and-mails")
+    assert f"Inactive since {event.at:%Y-%m-%d %H:%M} UTC , by colleague@desk.example : fraud check" in told
+    hidden = panel(Console(viewer.user), trader, "contact-and-mails")
+    assert "Inactive . Since when and why stands in the audit trail" in hidden
+    assert "fraud" not in hidden
 
 
 # --- deployments --------------------------------------------------------------------------------------------
