@@ -205,7 +205,6 @@ class TradeAdmin(TradeSearch, OwnedAdmin):
         "result",
         "taken_at",
         "closed_at",
-        "is_corrected",
         "external_id",
     )
     export_fields = (

@@ -171,7 +171,8 @@ class OpenTradesPanel(TradesPanel):
         return {**super().query(row), "status": "open"}
 
     def rows(self, request, row):
-        return Trade.objects.open().filter(deployment=row.pk).order_by("-taken_at", "-id")
+        # By the index on (deployment, closed_at, id), in which the open ones stand together.
+        return Trade.objects.open().filter(deployment=row.pk).order_by("-id")
 
 
 class DeploymentTradesPanel(TradesPanel):
