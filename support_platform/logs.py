@@ -11,6 +11,7 @@ import re
 import time
 import traceback
 from contextvars import ContextVar
+from functools import cache
 
 request_id_in_log = ContextVar("request_id_in_log", default="-")
 
@@ -37,9 +38,12 @@ def _worded(name, facts):
 def route_of(request):
     """The route of a request as urls.py has it, such as /api/v1/users/<pk>/: what was asked, without its values."""
     match = getattr(request, "resolver_match", None)
-    if match is None:
-        return None
-    return "/" + re.sub(r"\(\?P<(\w+)>[^)]*\)", r"<\1>", match.route).replace("^", "").replace("$", "")
+    return None if match is None else _in_words(match.route)
+
+
+@cache
+def _in_words(route):
+    return "/" + re.sub(r"\(\?P<(\w+)>[^)]*\)", r"<\1>", route).replace("^", "").replace("$", "")
 
 
 class RequestFilter(logging.Filter):

@@ -48,8 +48,13 @@ HEADERS = {
 
 
 class RequestMiddleware:
+    """
+    The outermost layer. Below ``/api/`` it is the only one: what the others do is for pages (sessions, forms, files),
+    or done here as well.
+    """
+
     def __init__(self, get_response):
-        self.get_response = get_response
+        self.get_response, self.get_api_response = get_response, innermost(get_response)
         self.security = SecurityMiddleware(get_response)
 
     def __call__(self, request):
@@ -59,7 +64,8 @@ class RequestMiddleware:
         token = request_id_in_log.set(request.request_id)
         started = time.monotonic()
         try:
-            response = self._refused(request) or self.get_response(request)
+            answer = self.get_api_response if request.is_api else self.get_response
+            response = self._refused(request) or answer(request)
             if request.is_api:
                 response = self._as_problem(request, response)
             self._finish(request, response)
@@ -141,12 +147,20 @@ class RequestMiddleware:
         response["Content-Security-Policy"] = policy
         if request.is_api:
             response["Cache-Control"] = "no-store"
-            response.cookies.clear()  # Django would mend or end a broken cookie of the console's
+            if not response.streaming:
+                response["Content-Length"] = len(response.content)
         response.setdefault("Cache-Control", "no-store")  # the static files have their own
         for name, value in HEADERS.items():
             response.setdefault(name, value)
         # Django's own has set these, but not on what was refused here.
         self.security.process_response(request, response)
+
+
+def innermost(get_response):
+    """What a chain of middleware ends in: the handler, which finds the view and calls it."""
+    while hasattr(layer := get_response.__wrapped__, "get_response"):
+        get_response = layer.get_response
+    return get_response
 
 
 def _subject(request):

@@ -20,9 +20,11 @@ class FastPageRenderer(JSONRenderer):
     def render(self, data, accepted_media_type=None, renderer_context=None):
         if type(data) is Page:
             try:
-                # Escaped as DRF does, for whoever pastes JSON into JavaScript.
                 text = orjson.dumps(data)
-                return text.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
+                if b"\xe2\x80" in text:
+                    # Escaped as DRF does, for whoever pastes JSON into JavaScript.
+                    text = text.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
+                return text
             except TypeError:
                 pass  # such as a number of more than 64 bits in a strategy's definition
         return super().render(data, accepted_media_type, renderer_context)

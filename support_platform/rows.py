@@ -132,8 +132,7 @@ class Reader:
         rows = [dict(zip(self.names, row, strict=True)) for row in rows]
         for name, convert in self.conversions:
             for row in rows:
-                value = row[name]
-                if value is not None:
+                if (value := row[name]) is not None:
                     row[name] = convert(value)
         return rows
 

@@ -13,6 +13,7 @@ import re
 import threading
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
 from django.conf import settings
@@ -243,6 +244,11 @@ def client_address(request):
         hops = [hop.strip() for hop in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if hop.strip()]
         if len(hops) >= settings.TRUSTED_PROXY_HOPS:
             address = _without_port(hops[-settings.TRUSTED_PROXY_HOPS])
+    return _plain_address(address)
+
+
+@lru_cache(maxsize=1024)
+def _plain_address(address):
     try:
         parsed = ip_address(address.partition("%")[0])
         return str(getattr(parsed, "ipv4_mapped", None) or parsed)
