@@ -3,7 +3,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from support_platform.pagination import invalid
-from support_platform.renderers import Page
+from support_platform.renderers import Finite
 from support_platform.viewsets import PlatformView
 
 from . import queries, reports
@@ -28,7 +28,7 @@ class FiguresViewSet(PlatformView, ViewSet):
         figures = self.report(scope, queries.Span(since, asked["until"]), asked["interval"], asked["limit"])
         check_buckets(figures["series"])
         span = {"since": since, "until": asked["until"], "window": request.query_params.get("window")}
-        return Response(Page(queries.json_ready({"scope": scope, **span, "as_of": as_of, **figures})))
+        return Response(Finite(queries.json_ready({"scope": scope, **span, "as_of": as_of, **figures})))
 
 
 class LatencyViewSet(FiguresViewSet):

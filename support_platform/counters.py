@@ -1,7 +1,9 @@
 """The Redis cache that django-ratelimit counts in: one round trip a count instead of three."""
 
+from hashlib import sha1
+
 from django.core.cache.backends.redis import RedisCache
-from django.utils.functional import cached_property
+from redis.exceptions import NoScriptError
 
 # A counter gets its end in the step that makes it, so that none is left without one.
 _COUNT_UP = """
@@ -9,6 +11,7 @@ local count = redis.call('INCR', KEYS[1])
 if count == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
 return count
 """
+_NAME = sha1(_COUNT_UP.encode(), usedforsecurity=False).hexdigest()  # what Redis calls a script that it knows
 
 
 class CounterCache(RedisCache):
@@ -23,7 +26,7 @@ class CounterCache(RedisCache):
         if value != 1:
             return super().add(key, value, timeout, version)
         made = self.make_and_validate_key(key, version=version)
-        count = self._count_up([made], [timeout])
+        count = self._count_up(made, timeout)
         self._counted = (made, count)
         return count == 1
 
@@ -33,6 +36,16 @@ class CounterCache(RedisCache):
             return counted[1]
         return super().incr(key, delta, version)
 
-    @cached_property
-    def _count_up(self):
-        return self._cache.get_client(write=True).register_script(_COUNT_UP)
+    def _count_up(self, key, timeout):
+        # On a connection itself: the client's way to it takes as long again as the answer.
+        pool = self._cache._get_connection_pool(write=True)
+        connection = pool.get_connection()
+        try:
+            connection.send_command("EVALSHA", _NAME, 1, key, timeout)
+            try:
+                return connection.read_response()
+            except NoScriptError:
+                connection.send_command("EVAL", _COUNT_UP, 1, key, timeout)
+                return connection.read_response()
+        finally:
+            pool.release(connection)

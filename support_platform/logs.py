@@ -19,6 +19,10 @@ OWN = ("support_platform", "accounts", "trading", "analytics")
 # Their words can quote the values of a statement.
 QUOTING_ERRORS = ("IntegrityError", "DataError", "UniqueViolation", "VariableDoesNotExist")
 
+# What no line of ours shows is not looked up for each of them (Python's logging HOWTO, "Optimization").
+logging._srcfile = None
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = logging.logAsyncioTasks = False
+
 _events = logging.getLogger("support_platform.events")
 
 

@@ -4,8 +4,8 @@ error under ``/api/`` is problem+json, whoever raised it.
 """
 
 import re
+import secrets
 import time
-import uuid
 from urllib.parse import unquote_to_bytes
 
 from django.conf import settings
@@ -59,7 +59,7 @@ class RequestMiddleware:
 
     def __call__(self, request):
         given = request.META.get("HTTP_X_REQUEST_ID", "")
-        request.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        request.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
         request.is_api = f"{request.path_info}/".startswith("/api/")
         token = request_id_in_log.set(request.request_id)
         started = time.monotonic()

@@ -15,7 +15,7 @@ from rest_framework.pagination import BasePagination
 from rest_framework.response import Response
 
 from .instants import parse_instant
-from .renderers import Page
+from .renderers import Finite
 from .shapes import Part
 
 SALT = "support_platform.pagination"
@@ -56,7 +56,8 @@ class KeysetPagination(BasePagination):
         self.size = self._page_size(request.query_params.get("page_size"))
         self.ordering = self._ordering(request.query_params.get("ordering"), view.orderings)
         self.with_total = self._include_total(request.query_params.get("include_total"))
-        self.seal = self._seal(request)
+        # What a cursor is made of needs no escaping in an address.
+        self._signer = signing.Signer(salt=f"{SALT}:{self._seal(request)!r}", sep=".")
         position = self._position(request.query_params.get("cursor"))
         self.total = self._count(listing) if self.with_total else None
         page = self._page(listing, position)
@@ -74,7 +75,7 @@ class KeysetPagination(BasePagination):
         return page
 
     def get_paginated_response(self, data):
-        body = Page(next=self.next, previous=self.previous, results=data)
+        body = Finite(next=self.next, previous=self.previous, results=data)
         if self.with_total:
             body["total"] = min(self.total, self.max_total)
             if self.total > self.max_total:
@@ -140,7 +141,7 @@ class KeysetPagination(BasePagination):
         if cursor is None:
             return None
         try:
-            instant, row_id, backward = signing.loads(cursor, salt=f"{SALT}:{self.seal!r}")
+            instant, row_id, backward = self._signer.unsign_object(cursor)
         except (signing.BadSignature, ValueError):
             raise invalid(
                 "cursor",
@@ -151,7 +152,7 @@ class KeysetPagination(BasePagination):
 
     def _link(self, row, *, backward):
         place = [row[self.ordering.lstrip("-")], row["id"], backward]
-        cursor = signing.dumps(place, salt=f"{SALT}:{self.seal!r}")
+        cursor = self._signer.sign_object(place)
         query = urlencode({**self.request.query_params.dict(), "cursor": cursor})
         # The path of a list is a route of ours as it stands: nothing in it to escape.
         return f"{self.request.scheme}://{self.request.get_host()}{self.request.path}?{query}"

@@ -4,21 +4,21 @@ import orjson
 from rest_framework.renderers import JSONRenderer
 
 
-class Page(dict):
+class Finite(dict):
     """
-    The answer of a list or of the analytics: rows as the database keeps them, and figures that `metrics.number` has
-    rounded, so nothing in it is NaN or Infinity.
+    An answer in which nothing is NaN or Infinity: rows as the database keeps them, and figures that `metrics.number`
+    has rounded.
     """
 
 
-class FastPageRenderer(JSONRenderer):
+class FastRenderer(JSONRenderer):
     """
-    Pages by orjson, which takes a tenth of the time; the rest by DRF's, which refuses the NaN that orjson would write
+    Rows by orjson, which takes a tenth of the time; the rest by DRF's, which refuses the NaN that orjson would write
     as null.
     """
 
     def render(self, data, accepted_media_type=None, renderer_context=None):
-        if type(data) is Page:
+        if type(data) is Finite:
             try:
                 text = orjson.dumps(data)
                 if b"\xe2\x80" in text:

@@ -10,7 +10,7 @@ not known here is converted by itself: the list says what the serializer says, o
 import operator
 from functools import cache
 
-from django.db import connections, models
+from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.models import Expression, Func, TextField
 from django.db.models.sql import Query
 from rest_framework import serializers
@@ -126,7 +126,7 @@ class Reader:
 
     def read(self, written, given, *, is_prepared=False):
         """The rows of what `written` wrote, as dicts."""
-        rows = written.rows(given, is_prepared=is_prepared)
+        rows = written.rows(connections[DEFAULT_DB_ALIAS], given, is_prepared=is_prepared)
         if self.in_order:
             rows = map(self.in_order, rows)
         rows = [dict(zip(self.names, row, strict=True)) for row in rows]

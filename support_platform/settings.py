@@ -256,7 +256,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["support_platform.permissions.HasRight"],
     "DEFAULT_THROTTLE_CLASSES": ["support_platform.throttling.CallerThrottle"],
     "DEFAULT_PARSER_CLASSES": ["support_platform.parsers.StrictJSONParser"],
-    "DEFAULT_RENDERER_CLASSES": ["support_platform.renderers.FastPageRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["support_platform.renderers.FastRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "support_platform.parsers.AlwaysJSON",
     "DEFAULT_PAGINATION_CLASS": "support_platform.pagination.KeysetPagination",
     "DEFAULT_SCHEMA_CLASS": "support_platform.openapi.schema.PlatformSchema",

@@ -63,44 +63,55 @@ class Caller:
 class Listing:
     """The rows of a view that a caller may see, filtered as asked."""
 
-    def __init__(self, view, filters, staff):
-        self.view, self.filters, self.staff = view, filters, staff
-        self.given = filters.cleaned()
+    def __init__(self, view, staff, filters=None):
+        self.view, self.staff, self.filters = view, staff, filters
+        self.given = filters.cleaned() if filters else {}
         self.read_by = rows.reader_of(view.get_serializer_class())
 
     @property
     def queryset(self):
-        return self.filters.applied(self.view.rows(self.staff), self.given)
+        return self._filtered(self.staff, self.given)
 
     def read(self, part, at, row_id, limit):
         """The first rows of a Part, as dicts."""
         shape = self.filters.shape(self.given)
         if shape is None:
             return self.read_by(part.of(self.queryset, at, row_id)[:limit])
-        values = {**self.given, "caller": self.staff.pk, "caller_broker": self.staff.broker_id}
-        values |= {"beyond": at, "beyond_id": row_id, "limit": limit}
-        return self.read_by.read(self._written((type(self.view), part, shape)), values)
+        written = self._written((part, shape), self._rows_of, is_limited=True)
+        return self.read_by.read(written, self._values(beyond=at, beyond_id=row_id, limit=limit))
 
-    def _written(self, key):
-        key = (*key, self.staff.broker_id is None)
-        for answered, written in _written.get(key, ()):
+    def one(self, pk):
+        """The row of this id as a dict, or None."""
+        found = self.read_by.read(self._written("one", self._row_of), self._values(pk=pk), is_prepared=True)
+        return found[0] if found else None
+
+    def _filtered(self, staff, given):
+        queryset = self.view.rows(staff)
+        return self.filters.applied(queryset, given) if self.filters else queryset
+
+    def _values(self, **given):
+        return {**self.given, **given, "caller": self.staff.pk, "caller_broker": self.staff.broker_id}
+
+    def _rows_of(self, caller, key):
+        part, _ = key
+        queryset = self._filtered(caller, self.filters.as_given(self.given, self.read_by.model))
+        return part.of(queryset, Given("beyond", DateTimeField()), Given("beyond_id", BigIntegerField()))
+
+    def _row_of(self, caller, key):
+        return self._filtered(caller, {}).filter(pk=Given("pk", BigIntegerField()))
+
+    def _written(self, key, build, **how):
+        shape = type(self.view), key, self.staff.broker_id is None
+        for answered, written in _written.get(shape, ()):
             if all(self.staff.has_perm(right) == answer for right, answer in answered.items()):
                 return written
+        caller = Caller(self.staff)
         with for_all_threads() as connection:
-            answered, queryset = self.as_shape(key[1])
-            written = self.read_by.written(queryset, connection, is_limited=True)
+            written = self.read_by.written(build(caller, key), connection, **how)
         if len(_written) > MOST:
             _written.clear()
-        _written[key] = [*_written.get(key, ()), (answered, written)]
+        _written[shape] = [*_written.get(shape, ()), (caller.answered, written)]
         return written
-
-    def as_shape(self, part):
-        """What was asked of the caller, and the rows of a Part with everything else given on each run."""
-        caller = Caller(self.staff)
-        given = self.filters.as_given(self.given, self.read_by.model)
-        queryset = self.filters.applied(self.view.rows(caller), given)
-        place = Given("beyond", DateTimeField()), Given("beyond_id", BigIntegerField())
-        return caller.answered, part.of(queryset, *place)
 
 
 class Rows:

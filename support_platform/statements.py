@@ -9,7 +9,7 @@ Lists have theirs by `shapes`.
 
 import re
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, NotSupportedError, connections
 from django.db.models import Expression, IntegerField
@@ -50,22 +50,26 @@ class Written:
         self._converters = [*found.items(), *(converters or {}).items()]
         if connection.vendor == "postgresql":
             self._write_constants()
+        self._values = [
+            (param.name, _preparation(param.output_field, connection)) if type(param) is Given else (None, param)
+            for param in self.params
+        ]
 
-    def rows(self, given, *, is_prepared=False):
+    def rows(self, connection, given, *, is_prepared=False):
         """
         The rows, each a tuple or a list.
 
         With `is_prepared` PostgreSQL plans it once for each connection, and not anew for the values of each run: for
         what is found by a unique key, where planning takes ten times as long as running.
         """
-        connection = connections[DEFAULT_DB_ALIAS]
-        rows = _fetched(connection, self.sql, self.values(connection, given), is_prepared)
+        rows = _fetched(connection, self.sql, self.values(given), is_prepared)
         return [self._converted(row, connection) for row in rows] if self._converters else rows
 
-    def values(self, connection, given):
+    def values(self, given):
+        """What this run sends: of each Given its value as the database takes it."""
         return [
-            param.output_field.get_db_prep_value(given[param.name], connection) if type(param) is Given else param
-            for param in self.params
+            prepared if name is None else prepared(given[name]) if prepared else given[name]
+            for name, prepared in self._values
         ]
 
     def _converted(self, row, connection):
@@ -93,6 +97,19 @@ class Written:
         self.sql, self.params = _PLACES.sub(written, self.sql), given
 
 
+def _preparation(field, connection):
+    """What a field does to a value before the database gets it; None where that is nothing."""
+    while field.is_relation:
+        field = field.target_field
+    if connection.vendor != "postgresql":
+        return lambda value: field.get_db_prep_value(value, connection)
+    if isinstance(field, IntegerField):
+        # Of the column's own width: else the driver would choose one by each value, and prepare anew for each.
+        kind = field.get_internal_type().replace("AutoField", "IntegerField")
+        return partial(connection.ops.adapt_integerfield_value, internal_type=kind)
+    return None
+
+
 @contextmanager
 def for_all_threads():
     """A connection to write with what outlives the thread that asks for it: not that thread's own."""
@@ -118,19 +135,20 @@ class Statement:
         """The row, or None."""
         connection = connections[DEFAULT_DB_ALIAS]
         if not _is_to_be_asked(connection):
-            return self._first(given)
+            return self._first(connection, given)
         connection.health_check_done = True
         try:
-            return self._first(given)
+            return self._first(connection, given)
         except DatabaseError as error:
             # "cached plan must not change result type": a migration has changed a column since it was planned.
             if connection.is_usable() and not isinstance(error, NotSupportedError):
                 raise
             connection.close()
-        return self._first(given)
+        return self._first(connection, given)
 
-    def _first(self, given):
-        return next(iter(self._written.rows(given, is_prepared=True)), None)
+    def _first(self, connection, given):
+        rows = self._written.rows(connection, given, is_prepared=True)
+        return rows[0] if rows else None
 
 
 def _is_to_be_asked(connection):

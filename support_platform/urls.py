@@ -12,17 +12,27 @@ from trading import views as trading
 from . import views
 from .openapi import views as openapi
 
-router = SimpleRouter()
-router.register("users", accounts.UserViewSet, "users")
-router.register("strategies", trading.StrategyViewSet, "strategies")
-router.register("deployments", trading.DeploymentViewSet, "deployments")
-router.register("trades", trading.TradeViewSet, "trades")
-router.register("scanners", trading.ScannerViewSet, "scanners")
-router.register("analytics/latency", analytics.LatencyViewSet, "latency")
-router.register("analytics/slippage", analytics.SlippageViewSet, "slippage")
-router.register("analytics/performance", analytics.PerformanceViewSet, "performance")
-router.register("audit", views.AuditViewSet, "audit")
-router.register("limits", views.LimitsViewSet, "limits")
+RESOURCES = {
+    "users": accounts.UserViewSet,
+    "strategies": trading.StrategyViewSet,
+    "deployments": trading.DeploymentViewSet,
+    "trades": trading.TradeViewSet,
+    "scanners": trading.ScannerViewSet,
+    "analytics/latency": analytics.LatencyViewSet,
+    "analytics/slippage": analytics.SlippageViewSet,
+    "analytics/performance": analytics.PerformanceViewSet,
+    "audit": views.AuditViewSet,
+    "limits": views.LimitsViewSet,
+}
+
+
+def calls_of(name, view):
+    """The calls of one resource. Each has a router of its own, so that the others' calls are not looked through."""
+    router = SimpleRouter()
+    router.register("", view, name.rpartition("/")[2])
+    return path(f"{name}/", include(router.urls))
+
+
 # No action of the traders' own view: it tells of what stands on accounts.
 timeline = re_path(
     r"^users/(?P<pk>[1-9][0-9]{0,18})/timeline/$",
@@ -37,7 +47,7 @@ handler404 = "support_platform.pages.page_not_found"
 handler500 = "support_platform.pages.server_error"
 
 urlpatterns = [
-    path("api/v1/", include([*router.urls, timeline])),
+    path("api/v1/", include([timeline, *(calls_of(name, view) for name, view in RESOURCES.items())])),
     path("api/v1/auth/token/", accounts.LogInView.as_view(), name="token"),
     path("api/v1/auth/token/refresh/", accounts.RefreshView.as_view(), name="token-refresh"),
     path("api/v1/auth/token/revoke/", accounts.RevokeView.as_view(), name="token-revoke"),

@@ -20,6 +20,7 @@ from .fields import NothingSerializer
 from .filters import AuditEventFilter
 from .models import AuditEvent
 from .permissions import ANY_STAFF
+from .renderers import Finite
 from .serializers import AuditEventSerializer, LimitsSerializer
 from .viewsets import PlatformView, ResourceViewSet
 
@@ -41,7 +42,7 @@ class AuditViewSet(ResourceViewSet):
         return AuditEvent.objects.visible_to(staff)
 
     def answer(self, row):
-        return Response(self.represent(row))  # an event never changes: no version, no ETag
+        return Response(Finite(row))  # an event never changes: no version, no ETag
 
     @action(detail=True, methods=["post"])
     def revert(self, request, pk):

@@ -21,6 +21,7 @@ from .filters import check_parameters
 from .ids import is_id
 from .models import REASON_LENGTH
 from .pagination import KeysetPagination, invalid
+from .renderers import Finite
 from .retries import retried
 from .text import check_text
 
@@ -123,10 +124,13 @@ class ResourceViewSet(PlatformView, GenericViewSet):
 
     def list(self, request):
         filters = self.filters()
-        return self.answer_list(shapes.Listing(self, filters, request.user), filters)
+        return self.answer_list(shapes.Listing(self, request.user, filters), filters)
 
     def retrieve(self, request, pk):
-        return self.answer(self.get_object())
+        row = shapes.Listing(self, request.user).one(int(pk)) if is_id(pk) else None
+        if row is None:
+            raise Http404
+        return self.answer(row)
 
     def filters(self):
         return self.filterset_class(self.request.query_params, request=self.request)
@@ -199,7 +203,7 @@ class ResourceViewSet(PlatformView, GenericViewSet):
                 row, data = represent(result) if represent else (result, self.represent(result))
             if dry_run:
                 data = {**data, "dry_run": True}
-            return Response(data, status=success, headers={} if dry_run else {"ETag": etag(row)})
+            return Response(data, status=success, headers={} if dry_run else {"ETag": etag(row.version)})
 
         if key is None or dry_run:
             return retried(execute)
@@ -221,11 +225,12 @@ class ResourceViewSet(PlatformView, GenericViewSet):
         return self.get_serializer(row).data
 
     def answer(self, row):
-        return Response(self.represent(row), headers={"ETag": etag(row)})
+        """A row that was read as it is answered."""
+        return Response(Finite(row), headers={"ETag": etag(row["version"])})
 
 
-def etag(row):
-    return f'"{row.version}"'
+def etag(version):
+    return f'"{version}"'
 
 
 def _is_etag(tag):

@@ -16,18 +16,18 @@ pytestmark = pytest.mark.skipif(not settings.REDIS_URL, reason="counts in Redis"
 @pytest.fixture
 def commands(monkeypatch):
     """The commands that leave for Redis."""
-    sent, execute = [], redis.Redis.execute_command
+    sent, send = [], redis.Connection.send_command
 
-    def note(client, *args, **options):
+    def note(connection, *args, **options):
         sent.append(args)
-        return execute(client, *args, **options)
+        return send(connection, *args, **options)
 
-    monkeypatch.setattr(redis.Redis, "execute_command", note)
+    monkeypatch.setattr(redis.Connection, "send_command", note)
     return sent
 
 
 def test_a_counted_read_is_one_command(viewer, commands):
-    viewer.get("users/")  # the first loads the script
+    viewer.get("users/")  # the first brings the script
     commands.clear()
 
     viewer.get("users/")

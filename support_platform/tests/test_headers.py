@@ -121,7 +121,8 @@ def test_a_post_without_its_token_carries_them_too(path, policy, status):
 
 @pytest.mark.parametrize(("path", "policy", "status"), CASES)
 def test_a_crash_carries_them_too(path, policy, status, monkeypatch):
-    monkeypatch.setattr("django.middleware.common.CommonMiddleware.process_request", lambda *args: 1 / 0)
+    for layer in ("common.CommonMiddleware.process_request", "csrf.CsrfViewMiddleware.process_view"):
+        monkeypatch.setattr(f"django.middleware.{layer}", lambda *args: 1 / 0)
 
     answer = browser().get(path)
 

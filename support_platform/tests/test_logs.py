@@ -137,7 +137,7 @@ class Provoked:
     def do_internal_error(self):
         self.fail("support_platform.throttling.standings", RuntimeError("nobody foresaw this"))
         self.viewer.get("limits/")
-        self.fail("django.middleware.common.CommonMiddleware.process_request", RuntimeError("nor this"))
+        self.fail("django.middleware.csrf.CsrfViewMiddleware.process_view", RuntimeError("nor this"))
         Client(raise_request_exception=False).get("/account/password/a-link/")
 
     def do_unavailable(self):
@@ -327,7 +327,7 @@ def test_no_secret_is_in_the_log(log, configuration, agent, viewer, trader, anon
     agent.patch(f"users/{trader.pk}/", {"email": told["email"]})
     monkeypatch.setattr(operations, "change_contact", collide)
     agent.patch(f"users/{trader.pk}/", {"email": told["email"]})
-    for crashing in ("accounts.links.is_genuine", "django.middleware.common.CommonMiddleware.process_request"):
+    for crashing in ("accounts.links.is_genuine", "django.middleware.csrf.CsrfViewMiddleware.process_view"):
         monkeypatch.setattr(crashing, crash)
         Client(raise_request_exception=False).get(f"/account/password/{told['link']}/?a={told['query']}")
 

@@ -235,3 +235,26 @@ def test_a_total_is_exact_as_far_as_it_is_counted(viewer, trader, trade, monkeyp
     body = viewer.get("trades/", include_total="true", page_size=1).json()
     assert (body["total"], body["total_is_capped"]) == (there - 1, True)
     assert "total_is_capped" not in viewer.get("trades/").json()
+
+
+DETAILS = [pytest.param(c, id=str(c)) for c in all_calls() if c.action == "retrieve"]
+
+
+@pytest.mark.parametrize("call", DETAILS)
+def test_a_single_row_is_what_its_serializer_says(superuser, samples, trade, call):
+    samples = {**samples, "trades": trade}
+
+    answer = superuser.get(call.address(samples))
+
+    (sample,) = (row for name, row in samples.items() if call.path.startswith(name))
+    instance = call.view().rows(User.objects.get(is_superuser=True)).get(pk=sample.pk)
+    assert answer.json() == json.loads(JSONRenderer().render(call.serializer_class(instance).data))
+    assert answer.get("ETag") == (f'"{instance.version}"' if hasattr(instance, "version") else None)
+
+
+@pytest.mark.parametrize("call", DETAILS)
+def test_a_single_row_takes_two_statements(superuser, samples, call):
+    """Session, account and rights; and the row."""
+    with CaptureQueriesContext(connection) as statements:
+        assert superuser.get(call.address(samples)).status_code == 200
+    assert len(statements) == 2

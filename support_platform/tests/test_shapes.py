@@ -38,7 +38,7 @@ def listing(view, staff, **query):
     given.update(query)
     request = SimpleNamespace(query_params=given, user=staff, method="GET")
     view = view(request=request, action="list", kwargs={}, format_kwarg=None)
-    return shapes.Listing(view, view.filters(), staff)
+    return shapes.Listing(view, staff, view.filters())
 
 
 def some_value(name, declared, dice):
@@ -73,7 +73,7 @@ def some_part(view, dice):
 @pytest.mark.parametrize("view", LISTS)
 def test_what_was_written_once_is_what_would_be_written_for_each_request(view, written, monkeypatch):
     ran = []
-    monkeypatch.setattr(Written, "rows", lambda made, given, **how: ran.append((made, given)) or [])
+    monkeypatch.setattr(Written, "rows", lambda made, _, given, **how: ran.append((made, given)) or [])
     dice = random.Random(view.__name__)
     for _ in range(120):
         staff = caller(dice.randrange(9), dice.choice([None, 1, 2]), dice.random() < 0.5)
@@ -87,7 +87,7 @@ def test_what_was_written_once_is_what_would_be_written_for_each_request(view, w
         if asked.filters.shape(asked.given) is None:
             alone = asked.read_by.written(part.of(asked.queryset, at, row_id)[:limit], connection)
         assert without_brackets(made.sql) == without_brackets(alone.sql)
-        assert made.values(connection, given) == alone.values(connection, {"limit": limit})
+        assert made.values(given) == alone.values({"limit": limit})
     assert written
 
 
