@@ -372,7 +372,7 @@ def test_a_crash_outside_the_views_is_500_and_shows_nothing(viewer, monkeypatch)
     def crash(*args, **kwargs):
         raise RuntimeError(SECRET)
 
-    monkeypatch.setattr("django.middleware.common.CommonMiddleware.process_request", crash)
+    monkeypatch.setattr("django.middleware.csrf.CsrfViewMiddleware.process_view", crash)
 
     answer = viewer.get("limits/")
 
