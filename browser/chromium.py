@@ -62,8 +62,8 @@ class Watch:
         self.expected.append((status, path))
 
     def assert_nothing_wrong(self):
-        assert self.faults == []
-        assert sorted(self.answers) == sorted(self.expected)
+        assert self.faults == [], self.faults
+        assert sorted(self.answers) == sorted(self.expected), f"{self.answers}, expected were {self.expected}"
 
     def _request(self, request):
         if not request.url.startswith((f"{self.origin}/", "data:", "blob:", "about:")):
