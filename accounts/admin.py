@@ -32,7 +32,11 @@ class TraderAdmin(TraderSearch, AccountAdmin):
     icon = "person"
     list_display = ("email", "name", "phone", "broker", "status", "created_at", "last_login")
     list_select_related = ("broker",)
-    list_filter = (lists.choice_filter("status", IS_ACTIVE), lists.period_filter("created_at", "created"))
+    list_filter = (
+        lists.choice_filter("status", IS_ACTIVE),
+        lists.period_filter("created_at", "created"),
+        lists.span_filter("created_at", "created"),
+    )
     sortable_by = ("created_at",)
     ordering = ("-created_at", "-id")
     fields = (
@@ -269,6 +273,7 @@ class ApiSessionAdmin(OperationAdmin):
         IsLiveFilter,
         lists.value_filter("kind", ApiSession.Kind.values),
         lists.period_filter("created_at", "created"),
+        lists.span_filter("created_at", "created"),
     )
     ordering = ("-created_at", "-id")
     search_fields = ("user__email",)
@@ -308,6 +313,7 @@ class OutgoingMailAdmin(MailSearch, OperationAdmin):
         ),
         lists.value_filter("kind", OutgoingMail.Kind.values),
         lists.period_filter("created_at", "created"),
+        lists.span_filter("created_at", "created"),
         lists.row_filter("user"),
     )
     ordering = ("-id",)

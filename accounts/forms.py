@@ -25,7 +25,7 @@ class ContactForm(RowForm):
     )
 
 
-TREATMENTS = [("leave", "leave as they are"), ("pause", "pause the active ones"), ("stop", "stop for good")]
+TREATMENTS = [("leave", "Leave as they are"), ("pause", "Pause the active ones"), ("stop", "Stop all for good")]
 
 
 class DeactivateForm(ReasonForm):

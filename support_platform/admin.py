@@ -1,12 +1,14 @@
 """The audit trail in the console: every event, readable, and nothing that could change one."""
 
+import re
+
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.db.models import Q
 from django.template.loader import render_to_string
 from django.utils.html import format_html
 
-from . import audit_operations, inverses
+from . import audit_operations, ids, inverses
 from .console import lists, search
 from .console.actions import operation
 from .console.base import OperationAdmin
@@ -14,6 +16,7 @@ from .console.differences import as_words, differences
 from .models import AuditEvent
 
 MAX_NEWEST = 10_000
+_ROW = re.compile(r"([A-Za-z]{1,32}) #?([0-9]{1,19})", re.ASCII)
 
 
 @admin.register(AuditEvent)
@@ -22,6 +25,7 @@ class AuditEventAdmin(OperationAdmin):
     list_display = ("at", "actor", "action", "subject", "summary", "reason", "source")
     list_filter = (
         lists.period_filter("at", "when"),
+        lists.span_filter("at", "when"),
         lists.value_filter("source", AuditEvent.Source.values),
         lists.exact_filter("action"),
         lists.exact_filter("subject_type"),
@@ -34,7 +38,7 @@ class AuditEventAdmin(OperationAdmin):
     search_fields = ("request_id",)
     ways = (search.by_value("request_id"), search.by_id())
     search_help_text = (
-        "A request id, an event's id, the whole e-mail of an actor or a trader, or the beginning of an action, such as "
+        "A row such as trade 298, a request id, an event's id, the whole e-mail of an actor or a trader, or the beginning of an action, such as "
         f"user.deactivated, or of an actor, which are looked for among the newest {MAX_NEWEST:,} events."
     )
     fields = (
@@ -71,6 +75,9 @@ class AuditEventAdmin(OperationAdmin):
     )
 
     def search_listed(self, request, queryset, term):
+        row = _ROW.fullmatch(term)
+        if row and ids.is_id(row[2]):
+            return queryset.filter(subject_type=row[1].lower(), subject_id=row[2])
         accounts = []
         if "@" in term:
             accounts = list(get_user_model().objects.filter(email=term.lower()).values_list("pk", flat=True))
@@ -102,8 +109,10 @@ class AuditEventAdmin(OperationAdmin):
     def subject(self, event):
         """The row an event speaks of, as a link to where it is shown. The row itself is not read."""
         text = f"{event.subject_type} {event.subject_id or ''}".strip()
+        # Of accounts only a trader's own events are known to be about one who has a page there.
+        is_elsewhere = event.subject_type == "user" and event.user != event.subject_id
         page = self.admin_site.pages_by_name.get(event.subject_type)
-        if page is None or event.subject_id is None:
+        if page is None or event.subject_id is None or is_elsewhere:
             return text
         return format_html('<a href="{}">{}</a>', page.url("change", event.subject_id), text)
 

@@ -7,6 +7,7 @@ from support_platform.console import lists
 from support_platform.console.actions import operation
 from support_platform.console.attempts import Figures
 from support_platform.console.base import OperationAdmin
+from support_platform.console.differences import Difference, as_words
 
 from . import operations
 from .forms import PARAMETERS, STATUS, CorrectionForm, DeleteStrategyForm, DeploymentForm
@@ -39,6 +40,7 @@ class StrategyAdmin(NamedSearch, OwnedAdmin):
         lists.choice_filter("status", IS_KEPT),
         lists.choice_filter("published", {"yes": Q(published_at__isnull=False), "no": Q(published_at__isnull=True)}),
         lists.period_filter("created_at", "created"),
+        lists.span_filter("created_at", "created"),
         lists.row_filter("user"),
     )
     sortable_by = ("created_at",)
@@ -111,6 +113,7 @@ class DeploymentAdmin(DeploymentSearch, OwnedAdmin):
         lists.value_filter("status", Deployment.Status.values),
         lists.value_filter("mode", Deployment.Mode.values),
         lists.period_filter("started_at", "started"),
+        lists.span_filter("started_at", "started"),
         lists.row_filter("user"),
         lists.row_filter("strategy"),
     )
@@ -184,6 +187,8 @@ class TradeAdmin(TradeSearch, OwnedAdmin):
         lists.value_filter("side", Trade.Side.values),
         lists.choice_filter("corrected", {"yes": Q(is_corrected=True), "no": Q(is_corrected=False)}),
         lists.period_filter("taken_at", "taken"),
+        lists.span_filter("taken_at", "taken"),
+        lists.span_filter("closed_at", "closed"),
         lists.row_filter("user"),
         lists.row_filter("strategy"),
         lists.row_filter("deployment"),
@@ -216,8 +221,18 @@ class TradeAdmin(TradeSearch, OwnedAdmin):
     @operation("Correct trade", right="trading.correct_trade", form=CorrectionForm, is_for_one=True)
     def correct(self, request, trade, *, by, **values):
         trade, impact = operations.correct_trade(trade, by=by, **values)
-        is_moved = impact["before"] != impact["after"]
-        return trade, {"Figures of its deployment": Figures(**impact)} if by.told or is_moved else {}
+        return trade, {"Its deployment": _figures(**impact)} if by.told else {}
+
+
+def _figures(before, after):
+    """What a correction moves, as the API's `impact` tells it."""
+
+    def texts(figures):
+        fall = figures["max_drawdown"]
+        return figures["win_rate"], figures["pnl"], fall["absolute"], fall["percent"]
+
+    names = ("Win rate", "PnL", "Max drawdown", "Max drawdown in %")
+    return Figures(tuple(map(Difference, names, map(as_words, texts(before)), map(as_words, texts(after)))))
 
 
 @admin.register(Order)
@@ -238,6 +253,7 @@ class OrderAdmin(OrderSearch, OwnedAdmin):
     list_filter = (
         lists.value_filter("side", Order.Side.values),
         lists.choice_filter("filled", {"yes": Q(filled_at__isnull=False), "no": Q(filled_at__isnull=True)}),
+        lists.span_filter("placed_at", "placed"),
         lists.row_filter("user"),
         lists.row_filter("strategy"),
         lists.row_filter("deployment"),
@@ -271,6 +287,7 @@ class ScannerAdmin(NamedSearch, OwnedAdmin):
     list_filter = (
         lists.choice_filter("status", IS_KEPT),
         lists.period_filter("created_at", "created"),
+        lists.span_filter("created_at", "created"),
         lists.row_filter("user"),
     )
     sortable_by = ("created_at",)

@@ -20,7 +20,7 @@ from support_platform.exceptions import (
 )
 from support_platform.retries import retried
 
-from .differences import Difference, as_words, differences
+from .differences import differences
 from .forms import version_of
 
 NOTHING_TO_DO = "Nothing to do: it is so already."
@@ -29,40 +29,13 @@ STALE = "It was changed by someone else meanwhile. Nothing was saved. Look at wh
 
 @dataclass(frozen=True)
 class Figures:
-    """Figures that a change moves, as the operation tells them before and after it."""
+    """Figures that a change moves: one Difference for each, moved or not."""
 
-    before: dict
-    after: dict
-
-    @property
-    def rows(self):
-        """[Difference], of every figure, moved or not."""
-        return [
-            Difference(label, as_words(before), as_words(self._at(self.after, path)))
-            for label, path, before in self._leaves()
-        ]
-
-    @property
-    def moved(self):
-        return [row for row in self.rows if row.before != row.after]
-
-    def _leaves(self):
-        for name, value in self.before.items():
-            label = name.replace("_", " ")
-            if isinstance(value, dict):
-                for part, inner in value.items():
-                    yield f"{label}, {part.replace('_', ' ')}", (name, part), inner
-            else:
-                yield label, (name,), value
-
-    @staticmethod
-    def _at(figures, path):
-        for name in path:
-            figures = figures.get(name) if isinstance(figures, dict) else None
-        return figures
+    rows: tuple
 
     def __str__(self):
-        return "; ".join(map(str, self.moved)) or "the figures stay as they were"
+        moved = [str(row) for row in self.rows if row.before != row.after]
+        return "; ".join(moved) or "the figures stay as they were"
 
 
 @dataclass(frozen=True)

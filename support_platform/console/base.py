@@ -111,7 +111,7 @@ class OperationAdmin(SearchMixin, ActionsMixin, panels.PanelPagesMixin, ModelAdm
         return [self.columns.get(name, name) for name in self.sortable_by]
 
     def list_parameters(self):
-        return {"q", "o", "p", *(filter_.parameter_name for filter_ in self.list_filter)}
+        return {"q", "o", "p", *(name for filter_ in self.list_filter for name in lists.parameters_of(filter_))}
 
     def lookup_allowed(self, lookup, value, request=None):
         return lookup in self.list_parameters()

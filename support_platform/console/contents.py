@@ -43,6 +43,7 @@ PANELS = {
         "analytics.order_panels.ComparisonPanel",
         "trading.trade_panels.OrderHomePanel",
     ],
+    "support_platform.auditevent": ["support_platform.panels.SameRequestPanel"],
     "trading.scanner": ["trading.row_panels.CriteriaPanel", "trading.row_panels.OtherScannersPanel"],
 }
 

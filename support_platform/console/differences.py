@@ -29,20 +29,20 @@ def differences(changes, site=None, request=None):
     """
     The Differences of {field: (before, after)}, the first 200.
 
-    With the console's `site`, entries that tell of several rows of a model, such as `deployments`, name these rows as
-    far as they are within reach of the request.
+    With the console's `site`, entries that tell of several rows of a model, such as `deployments`, link to these rows;
+    with a request, too, they name the first of them that are within its reach.
     """
     found = []
     for field, (before, after) in changes.items():
         page = site and _page_of_rows(site, field, before, after)
-        names = _names(page, request, {**before, **after}) if page else {}
+        names = _names(page, request, {**before, **after}) if page and request else {}
         for path, old, new in _walk((), before, after):
             label = " › ".join([capfirst(field.replace("_", " ")), *path])
             address = ""
             if path and path[0] in names:
                 label, address = names[path[0]]
             elif page and path:
-                label = " ".join([capfirst(page.opts.verbose_name), *path])
+                label, address = " ".join([capfirst(page.opts.verbose_name), *path]), page.url("change", path[0])
             found.append(Difference(label, as_words(old), as_words(new), address))
             if len(found) == MAX_DIFFERENCES:
                 return found

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.core.exceptions import BadRequest
@@ -13,10 +14,12 @@ from django.utils.functional import cached_property
 from django.utils.text import capfirst
 
 from support_platform import ids
+from support_platform.instants import parse_instant
 from support_platform.text import check_text
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _PAGE = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _ORDER = re.compile(r"-?[0-9]{1,2}(\.-?[0-9]{1,2}){0,4}", re.ASCII)
 
 PERIODS = {"24h": 1, "7d": 7, "30d": 30, "365d": 365}
@@ -120,6 +123,69 @@ def period_filter(field, title):
 
     PeriodFilter.title = title
     return PeriodFilter
+
+
+class SpanFilter(admin.ListFilter):
+    """
+    From one instant up to before another (half-open, UTC), by the parameters that the API's lists have for it.
+
+    Either may be left out. A day stands for its beginning.
+    """
+
+    template = "admin/span_filter.html"
+    field = ""
+    parameter_names = ()
+
+    def __init__(self, request, params, model, model_admin):
+        super().__init__(request, params, model, model_admin)
+        for name in self.parameter_names:
+            if name in params:
+                self.used_parameters[name] = params.pop(name)[-1]
+        self.span = {name: parse_day_or_instant(name, text) for name, text in self.used_parameters.items() if text}
+        after, before = map(self.span.get, self.parameter_names)
+        if after and before and after > before:
+            raise BadRequest(f"{self.parameter_names[0]} must not be later than {self.parameter_names[1]}.")
+
+    def has_output(self):
+        return True
+
+    def expected_parameters(self):
+        return list(self.parameter_names)
+
+    def queryset(self, request, queryset):
+        lookups = dict(zip(self.parameter_names, (f"{self.field}__gte", f"{self.field}__lt"), strict=True))
+        return queryset.filter(**{lookups[name]: instant for name, instant in self.span.items()})
+
+    def choices(self, changelist):
+        """One entry, for the template: the two fields, and what else the list's address holds."""
+        others = {name: text for name, text in self.request.GET.items() if name not in (*self.parameter_names, "p")}
+        labels = zip(self.parameter_names, ("From", "Before"), strict=True)
+        yield {
+            "fields": [(name, label, self.used_parameters.get(name, "")) for name, label in labels],
+            "others": others.items(),
+            "clear": f"?{urlencode(others)}" if self.span else "",
+        }
+
+
+def span_filter(field, title):
+    """By the API's names: taken_at is narrowed by taken_after and taken_before."""
+    stem = field.removesuffix("_at")
+    names = ("at_after", "at_before") if field == "at" else (f"{stem}_after", f"{stem}_before")
+    return type("SpanFilter", (SpanFilter,), {"field": field, "parameter_names": names, "title": title})
+
+
+def parse_day_or_instant(name, text):
+    try:
+        return parse_instant(f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text)
+    except ValueError:
+        raise BadRequest(
+            f"{name}: give a day such as 2026-01-31, or an instant such as 2026-01-31T09:30:00Z."
+        ) from None
+
+
+def parameters_of(list_filter):
+    """The parameters by which a list's address sets the filter."""
+    return getattr(list_filter, "parameter_names", None) or (list_filter.parameter_name,)
 
 
 class ByAddressFilter(admin.SimpleListFilter):

@@ -24,6 +24,7 @@ UNFOLD = {
         lambda request: static("support_platform/colors.css"),
         lambda request: static("support_platform/console.css"),
         lambda request: static("support_platform/own.css"),
+        lambda request: static("support_platform/dialogs.css"),
         lambda request: static("support_platform/rows.css"),
         lambda request: static("support_platform/trader.css"),
     ],

@@ -185,8 +185,8 @@ def test_corrects_a_trade_and_tells_the_impact(console, trader, events):
     trade.refresh_from_db()
     assert (trade.result, trade.strike, trade.is_corrected) == (Decimal("-880.03"), Decimal("100"), True)
     assert told(answer) == ["Done."]
-    assert "Figures of its deployment" in text_of(answer)
-    assert "pnl 12.5 -880.03" in text_of(answer)
+    assert "Its deployment" in text_of(answer)
+    assert "PnL 12.5 -880.03" in text_of(answer)
     [event] = events(action="trade.corrected")
     assert event.changes == {"result": ["12.5", "-880.03"], "strike": [None, "100"]}
 

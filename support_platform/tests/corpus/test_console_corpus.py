@@ -14,6 +14,7 @@ from accounts.models import ApiSession, OutgoingMail, StaffAccount, User
 from accounts.tests.browser import link_in, mails_to
 from support_platform import audit_chain
 from support_platform.console.forms import InstantField, NumberField
+from support_platform.console.lists import parameters_of
 from support_platform.models import AuditEvent
 from support_platform.tests.console import Console, address, form_fields
 from support_platform.tests.test_console_lists import rows_of
@@ -34,6 +35,14 @@ NO_NUMBER = {
 }
 # Neither text nor anything else; spaces alone are an empty search.
 NO_TEXT = {name: value for name, value in values.NO_TEXT.items() if name not in TRIMMED}
+NO_DAY = {
+    "no such day": "2026-02-30",
+    "year 0": "0000-01-01",
+    "slashes": "2026/01/31",
+    "two digits": "26-01-31",
+    "Arabic digits": "\u0662\u0660\u0662\u0666-01-31",
+    "a time without a zone": "2026-01-31T09:30:00",
+}
 SCRIPT = "<script>alert(1)</script>"
 
 
@@ -72,7 +81,7 @@ def queries(model, page):
         "q": NO_TEXT,
         "p": values.NO_VALUE | NO_NUMBER,
         "o": values.NO_VALUE | {"word": "abc", "500 columns": ".".join("1" * 500)},
-        **{item.parameter_name: _refused_by(item.parameter_name) for item in page.list_filter},
+        **{name: _refused_by(name) for item in page.list_filter for name in parameters_of(item)},
     }.items():
         for name, value in refused.items():
             yield urlencode({parameter: value}), f"{parameter} is {name}"
@@ -80,7 +89,7 @@ def queries(model, page):
     for field in [*model._meta.get_fields(), User._meta.get_field("password")]:
         for lookup in ("", "__exact", "__startswith", "__gt", "__in", "__isnull", "__regex", "__password__startswith"):
             name = f"{field.name}{lookup}"
-            if name not in {item.parameter_name for item in page.list_filter}:
+            if name not in page.list_parameters():
                 yield urlencode({name: "1"}), f"lookup {name}"
     for name in ("_facets", "_popup", "_to_field", "_changelist_filters", "e", "all", "pk", "id__in", "nonsense"):
         yield urlencode({name: "1"}), f"parameter {name}"
@@ -89,6 +98,8 @@ def queries(model, page):
 def _refused_by(parameter):
     if parameter in ABOUT_TEXT:
         return NO_TEXT
+    if parameter.endswith(("_after", "_before")):
+        return {name: value for name, value in (NO_DAY | values.NO_INSTANT).items() if name != "a date"}
     return {name: value for name, value in (values.NO_VALUE | NO_NUMBER).items() if value.strip()}
 
 
