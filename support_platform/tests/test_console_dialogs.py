@@ -161,11 +161,8 @@ def test_a_receipt_names_the_mails_masked(console, trader):
 def test_each_step_says_which_it_is(console, trader):
     """dialog.js goes by it."""
     url, data = ask(console, trader, "reset_password")
-    pages = [
-        console.ask(trader, "reset_password"),
-        console.post(url, data),
-        console.post(url, {**data, "step": "confirm"}),
-    ]
+    pages = [console.ask(trader, "reset_password")]
+    pages += [console.post(url, {**data, "step": step}) for step in actions.STEPS]
 
     steps = [re.search(r'id="operation" data-step="(\w+)"', page.content.decode())[1] for page in pages]
     assert steps == ["ask", "ask", "preview", "receipt"]
