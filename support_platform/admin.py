@@ -38,8 +38,9 @@ class AuditEventAdmin(OperationAdmin):
     search_fields = ("request_id",)
     ways = (search.by_value("request_id"), search.by_id())
     search_help_text = (
-        "A row such as trade 298, a request id, an event's id, the whole e-mail of an actor or a trader, or the beginning of an action, such as "
-        f"user.deactivated, or of an actor, which are looked for among the newest {MAX_NEWEST:,} events."
+        "A row such as trade 298, a request id, an event's id, the whole e-mail of an actor or a trader, or the "
+        "beginning of an action, such as user.deactivated, or of an actor, which are looked for "
+        f"among the newest {MAX_NEWEST:,} events."
     )
     fields = (
         "at",

@@ -114,7 +114,8 @@ CHANGES = {
 # Calls that make, renew and end the caller's own tokens; no row of a trader is changed by them.
 OWN_TOKENS = {"POST auth/token/", "POST auth/token/refresh/", "POST auth/token/revoke/"}
 # What only a superuser does, and the API has no call for.
-ONLY_IN_CONSOLE = {"staffaccount/change", "staffaccount/set_password", "broker/change", "apisession/revoke"}
+OF_STAFF = ("change", "set_password", "end_sessions", "remove_second_factor")
+ONLY_IN_CONSOLE = {"broker/change", "apisession/revoke", *(f"staffaccount/{name}" for name in OF_STAFF)}
 
 
 class Twin:

@@ -108,7 +108,7 @@ def test_the_trail_is_taken_along_as_far_as_the_person_may_read_it(supervisor, v
     operations.change_contact(trader, by=COLLEAGUE.because("=cmd()"), phone="+4915112345678")
     event = events(action="user.contact_changed")[-1]
 
-    answer, [row, *others] = export(Console(supervisor.user), AuditEvent, [], across=True)
+    answer, [row, *others] = export(Console(supervisor.user), AuditEvent, [event], across=True)
     _, own = export(Console(viewer.user), AuditEvent, [event], across=True)
 
     assert answer["Content-Disposition"].startswith('attachment; filename="audit-events-')

@@ -519,7 +519,7 @@ def test_a_superuser_ends_anyones_sessions(agent, superuser, events):
 
     answer = Console(superuser.user).operate(StaffAccount, "end_sessions", [account], reason="laptop stolen")
 
-    assert "API sessions and service tokens ended 1" in text_of(answer)
+    assert "API sessions and service tokens ended: 1" in text_of(answer)
     assert theirs.get("/admin/").status_code == 302
     assert agent.get("users/").status_code == 401
     assert events(action="staff.sessions_ended")[0].reason == "laptop stolen"

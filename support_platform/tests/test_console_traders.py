@@ -222,7 +222,7 @@ def test_resets_are_limited_per_trader_together_with_the_api(console, agent, tra
 
     answer = console.operate(User, "reset_password", [trader])
 
-    assert "the limit is reached. Try again in" in told(answer)[0]
+    assert "The limit is reached. Try again in" in told(answer)[0]
     assert len(events(action="user.password_reset")) == 2
 
 
