@@ -19,12 +19,13 @@ from operator import add, sub
 from typing import NamedTuple
 
 from . import stretches
-from .metrics import EXACT, MICROSECOND
+from .metrics import EXACT, MICROSECOND, check_intervals
 from .performance import Totals, answer, interval_row, kept_points, no_fall, percent_of_peak, sharpe_ratio
 
 BLOCK = 1024
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = 86_400_000_000
+INTERVALS = {"minute": 60_000_000, "hour": 3_600_000_000, "day": DAY}  # microseconds
 MONEY, COST = 12, 24  # decimal places
 _ONE = 10**MONEY
 _NAIVE = EPOCH.replace(tzinfo=None)
@@ -45,7 +46,10 @@ class Columns(NamedTuple):
 
 
 class Days(NamedTuple):
-    """What closed on each day, column by column; `day` counts since 1970, `steps` those of the block up to its end."""
+    """
+    What closed on each day, column by column; `day` counts since 1970, `steps` those of the block up to its end. In a
+    block that is not kept they may be shorter intervals.
+    """
 
     day: list[int]
     trades: list[int]
@@ -127,7 +131,7 @@ def cut_tail(columns: Columns) -> list[Block]:
     return [block(columns.part(*stretch)) for stretch in stretches.full(columns.closed, BLOCK)]
 
 
-def block(columns: Columns) -> Block:
+def block(columns: Columns, interval: int = DAY) -> Block:
     closed, taken, results, fees = columns
     won, lost = [r for r in results if r > 0], [r for r in results if r < 0]
     instants, running = _steps(closed, results)
@@ -152,7 +156,7 @@ def block(columns: Columns) -> Block:
         fall=fall,
         peak_at=running.index(peaks[trough_at]),
         trough_at=trough_at,
-        days=Days(*map(list, zip(*_days(columns, instants), strict=True))),
+        days=Days(*map(list, zip(*_days(columns, instants, interval), strict=True))),
         instants=_compact(instants),
         running=_compact(running),
     )
@@ -213,8 +217,9 @@ def figures(blocks: list[Block], starting_capital: Decimal | None = None) -> dic
     return {name: full[name] for name in ("win_rate", "pnl", "max_drawdown")}
 
 
-def daily_series(blocks: list[Block], starting_capital: Decimal | None = None) -> list[dict]:
-    """As `performance.series` by day."""
+def series(blocks: list[Block], starting_capital: Decimal | None = None, interval: int = DAY) -> list[dict]:
+    """As `performance.series`, of blocks that were made for intervals of so many microseconds."""
+    check_intervals(len({day for block in blocks for day in block.days.day}))
     with localcontext(EXACT):
         rows = {}
         for index, (base, peak) in enumerate(_Curve(blocks, starting_capital).entered):
@@ -223,7 +228,7 @@ def daily_series(blocks: list[Block], starting_capital: Decimal | None = None) -
             for day, *sums, (_, equity, drawdown) in zip(*days[:6], ends, strict=True):
                 earlier = rows.get(day, (0,) * 5)
                 rows[day] = *map(add, earlier, sums), equity, drawdown
-        return [_series_row(day, *row) for day, row in rows.items()]
+        return [_series_row(day * interval, *row) for day, row in rows.items()]
 
 
 def amount(units: int, places: int = MONEY) -> Decimal:
@@ -370,11 +375,11 @@ def _steps(closed: Sequence[int], results: Sequence[int]) -> tuple[list[int], li
     return [closed[end] for end in ends], [running[end] for end in ends]
 
 
-def _days(columns: Columns, instants: Sequence[int]) -> Iterator[tuple]:
+def _days(columns: Columns, instants: Sequence[int], interval: int) -> Iterator[tuple]:
     closed, start = columns.closed, 0
     while start < len(closed):
-        day = closed[start] // DAY
-        end = bisect_right(closed, (day + 1) * DAY - 1)
+        day = closed[start] // interval
+        end = bisect_right(closed, (day + 1) * interval - 1)
         results = columns.results[start:end]
         wins, losses = sum(r > 0 for r in results), sum(r < 0 for r in results)
         steps = bisect_right(instants, closed[end - 1])
@@ -382,9 +387,9 @@ def _days(columns: Columns, instants: Sequence[int]) -> Iterator[tuple]:
         start = end
 
 
-def _series_row(day, trades, wins, losses, pnl, fees, equity, drawdown):
+def _series_row(start, trades, wins, losses, pnl, fees, equity, drawdown):
     money = (amount(units) for units in (pnl, fees, equity, drawdown))
-    return interval_row(instant(day * DAY), trades, wins, losses, *money)
+    return interval_row(instant(start), trades, wins, losses, *money)
 
 
 def _compact(numbers: list[int]) -> Sequence[int]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from .metrics import MICROSECOND, by_interval, mean, newest, number, percentile
+from .metrics import MICROSECOND, by_interval, check_intervals, mean, newest, number, percentile
 
 STAGES = {
     "decision": ("signal_at", "sent_at"),
@@ -61,17 +61,18 @@ def record(order: OrderTimes) -> dict:
 
 
 def series(orders: Iterable[OrderTimes], interval: str) -> list[dict]:
-    rows = []
-    for start, group in by_interval(orders, lambda order: order.at, interval):
-        row = {"start": start, "count": len(group)}
-        for stage in STAGES:
-            gaps = _gaps(group, stage)
-            row[stage] = {
-                "count": len(gaps),
-                **{f"p{q}": _milliseconds(percentile(gaps, q)) for q in (50, 95, 99)},
-            }
-        rows.append(row)
-    return rows
+    groups = by_interval(orders, lambda order: order.at, interval)
+    check_intervals(len(groups))
+    return [series_row(start, len(group), [_gaps(group, stage) for stage in STAGES]) for start, group in groups]
+
+
+def series_row(start: datetime, count: int, stages: Iterable[list[int]]) -> dict:
+    """Of one interval; `stages` are the gaps of each, in microseconds and ascending."""
+    row = {"start": start, "count": count}
+    for stage, gaps in zip(STAGES, stages, strict=True):
+        figures = {f"p{q}": _milliseconds(percentile(gaps, q)) for q in (50, 95, 99)}
+        row[stage] = {"count": len(gaps), **figures}
+    return row
 
 
 def _gap(order: OrderTimes, stage: str) -> int | None:

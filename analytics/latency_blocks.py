@@ -8,13 +8,14 @@ import json
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 from . import stretches
+from .blocks import instant
 from .buckets import METHOD, NONE, Counts, counted, percentiles, unpacked
 from .buckets import fold as fold_counts
-from .latency import BOUNDS, STAGES, stage_answer
+from .latency import BOUNDS, STAGES, series_row, stage_answer
 
 BLOCK = 1024
 UNKNOWN = -(2**63)  # of an instant
@@ -101,11 +102,7 @@ def cut_tail(columns: Columns) -> list[Block]:
 
 
 def block(columns: Columns, start: int, end: int) -> Block:
-    stamps = {name: getattr(columns, name)[start:end] for name in _STAMPS}
-    stages = []
-    for before, after in STAGES.values():
-        pairs = zip(stamps[before], stamps[after], strict=True)
-        stages.append(Gaps.of([b - a for a, b in pairs if a != UNKNOWN and b != UNKNOWN]))
+    stages = [Gaps.of(gaps) for gaps in _gaps({name: getattr(columns, name)[start:end] for name in _STAMPS})]
     return Block(columns.placed_at[start], columns.placed_at[end - 1], end - start, stages)
 
 
@@ -131,6 +128,22 @@ def summary(blocks: Iterable[Block], without_instant: int, is_limited: bool) -> 
         "method": METHOD,
         "stages": {stage: _answer(gaps, count) for stage, gaps in zip(STAGES, folded.stages, strict=True)},
     }
+
+
+def series(parts: Iterable[Columns], microseconds: int) -> list[dict]:
+    """As `latency.series` of the orders of these parts, by intervals so long; its percentiles are exact."""
+    rows = []
+    for number, found in stretches.by_interval(parts, microseconds):
+        each = [_gaps({name: getattr(columns, name) for name in _STAMPS}) for columns in found]
+        stages = [sorted(chain(*gaps)) for gaps in zip(*each, strict=True)]
+        rows.append(series_row(instant(number * microseconds), sum(len(part.placed_at) for part in found), stages))
+    return rows
+
+
+def _gaps(stamps: dict[str, Sequence[int]]) -> list[list[int]]:
+    """The known gaps of each stage."""
+    pairs = (zip(stamps[before], stamps[after], strict=True) for before, after in STAGES.values())
+    return [[b - a for a, b in stage if a != UNKNOWN and b != UNKNOWN] for stage in pairs]
 
 
 def _fold_gaps(parts: list[Gaps]) -> Gaps:

@@ -15,7 +15,13 @@ from heapq import nlargest
 # Products of a 31-digit difference with a 30-digit quantity, and sums of many of them, stay exact.
 EXACT = Context(prec=100, rounding=ROUND_HALF_EVEN)
 INTERVALS = ("minute", "hour", "day")
+# A series has no more than this.
+MAX_INTERVALS = 5000
 MICROSECOND = timedelta(microseconds=1)
+
+
+class TooManyIntervals(Exception):
+    """More than MAX_INTERVALS: nothing was made of them."""
 
 
 def percentile(sorted_values, q: int):
@@ -39,6 +45,12 @@ def mean(values):
 def newest(rows: Iterable, instant: Callable, limit: int) -> list:
     """The rows of the latest instants, those without one last; among equals the larger id, their first value."""
     return nlargest(limit, rows, key=lambda row: (instant(row) is not None, instant(row), row[0]))
+
+
+def check_intervals(count: int) -> None:
+    """:raises TooManyIntervals: for more than a series has"""
+    if count > MAX_INTERVALS:
+        raise TooManyIntervals
 
 
 def by_interval(rows: Iterable, instant: Callable, interval: str) -> list[tuple[datetime, list]]:

@@ -7,7 +7,7 @@ from decimal import Decimal, localcontext
 from math import fsum, sqrt
 from typing import Any, NamedTuple
 
-from .metrics import EXACT, MICROSECOND, by_interval, newest, number
+from .metrics import EXACT, MICROSECOND, by_interval, check_intervals, newest, number
 
 CURVE_POINTS = 1000
 
@@ -137,12 +137,14 @@ def record(trade: ClosedTrade) -> dict:
 def series(trades: Iterable[ClosedTrade], interval: str, starting_capital: Decimal | None = None) -> list[dict]:
     with localcontext(EXACT):
         trades = list(trades)
+        groups = by_interval(trades, lambda trade: trade.closed_at, interval)
+        check_intervals(len(groups))
         last_step = {
             start: steps[-1]
             for start, steps in by_interval(_curve(trades, starting_capital), lambda step: step.at, interval)
         }
         rows = []
-        for start, group in by_interval(trades, lambda trade: trade.closed_at, interval):
+        for start, group in groups:
             wins = sum(trade.result > 0 for trade in group)
             rows.append(
                 interval_row(

@@ -95,7 +95,7 @@ def _performance_of_rows(scope, span):
 def _performance_of_block(kept, block):
     return queries.json_ready(
         blocks.summary([block])
-        | {"slippage_cost": blocks.amount(block.cost, blocks.COST), "series": blocks.daily_series([block])}
+        | {"slippage_cost": blocks.amount(block.cost, blocks.COST), "series": blocks.series([block])}
         | {"first": kept.first, "last": kept.last, "size": kept.size}
     )
 

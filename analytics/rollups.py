@@ -201,11 +201,9 @@ class Reading:
     def _make_anew(self, positions):
         (start, _), (_, end) = self.stretch(positions[0]), self.stretch(positions[-1])
         made = []
-        while (edge := self.instant_of(start, end, PART)) is not None:
-            made += self.read(start, edge + 1, self.arithmetic.cut)
-            start = edge + 1
+        for since, until in self.parts(start, end):
+            made += self.read(since, until, self.arithmetic.cut_tail if until is None else self.arithmetic.cut)
             self.rest()
-        made += self.read(start, end, self.arithmetic.cut if end else self.arithmetic.cut_tail)
         self.entries += made
         self.fresh += made
         is_at_the_end = positions[-1] == len(self.kept) and len(positions) <= 2
@@ -215,15 +213,31 @@ class Reading:
         rows = self.model.objects.filter(rollup=self.rollup, **lookups).order_by("last")
         return [Kept(*row) for row in rows.values_list(*Kept._fields)]
 
+    def parts(self, start, end):
+        """Stretches of time of some PART rows each, one after the other; an instant is in one of them."""
+        while (edge := self.instant_of(start, end, PART)) is not None:
+            yield start, edge + 1
+            start = edge + 1
+        yield start, end
+
     def instant_of(self, start, end, number):
         """The instant of so manieth row from `start` until before `end`; None where there are fewer."""
         rows = self.raw.filter(**self.scope, **columns.within(self.at, start, end)).order_by(self.at, "id")
         found = rows.values_list(self.at, flat=True)[number - 1 : number]
         return microseconds(found[0]) if found else None
 
+    def columns_of_parts(self, span):
+        """The raw rows of a span, column by column and part by part."""
+        since, until = (None if bound is None else microseconds(bound) for bound in span)
+        return (self.columns(*part) for part in self.parts(since, until))
+
+    def columns(self, start, end):
+        """The raw rows from `start` until before `end`, column by column."""
+        raise NotImplementedError
+
     def read(self, start, end, cut):
         """Blocks of the raw rows from `start` until before `end`."""
-        raise NotImplementedError
+        return cut(self.columns(start, end))
 
     @classmethod
     def many(cls):

@@ -7,7 +7,7 @@ from decimal import Decimal, localcontext
 from heapq import nsmallest
 from typing import Any, NamedTuple
 
-from .metrics import EXACT, by_interval, mean, newest, number, percentile
+from .metrics import EXACT, by_interval, check_intervals, mean, newest, number, percentile
 
 WORST_ORDERS = 10
 
@@ -128,21 +128,26 @@ def series(orders: Iterable[OrderPrices], interval: str) -> list[dict]:
     with localcontext(EXACT):
         rows = []
         counted = (order for order in orders if not _exclusion(order))
-        for start, group in by_interval(counted, lambda order: order.at, interval):
+        groups = by_interval(counted, lambda order: order.at, interval)
+        check_intervals(len(groups))
+        for start, group in groups:
             slipped = [_slip(order) for order in group]
             bps = sorted(row.bps for row in slipped)
-            rows.append(
-                {
-                    "start": start,
-                    "count": len(slipped),
-                    "mean_bps": number(mean(bps)),
-                    "weighted_mean_bps": _weighted_mean(slipped),
-                    "p50_bps": number(percentile(bps, 50)),
-                    "p95_bps": number(percentile(bps, 95)),
-                    "total_cost": _total_cost(slipped),
-                }
-            )
+            rows.append(series_row(start, bps, _weighted_mean(slipped), _total_cost(slipped)))
         return rows
+
+
+def series_row(start: datetime, bps: list[Decimal], weighted_mean: float | None, total_cost: Decimal) -> dict:
+    """Of one interval; `bps` of each order, ascending."""
+    return {
+        "start": start,
+        "count": len(bps),
+        "mean_bps": number(mean(bps)),
+        "weighted_mean_bps": weighted_mean,
+        "p50_bps": number(percentile(bps, 50)),
+        "p95_bps": number(percentile(bps, 95)),
+        "total_cost": total_cost,
+    }
 
 
 def by_hour(orders: Iterable[OrderPrices]) -> list[dict]:

@@ -12,14 +12,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import localcontext
 from heapq import nsmallest
+from itertools import chain
 from typing import NamedTuple
 
 from . import stretches
-from .blocks import COST, amount
+from .blocks import COST, amount, instant
 from .buckets import METHOD, NONE, Counts, counted, percentiles, unpacked
 from .buckets import fold as fold_counts
 from .metrics import EXACT, number
-from .slippage import WORST_ORDERS, delay_and_execution, exclusion
+from .slippage import WORST_ORDERS, delay_and_execution, exclusion, series_row
 
 BLOCK = 1024
 _PRICE, _BPS, _BUCKET = 12, 30, 9
@@ -169,7 +170,6 @@ def summary(blocks: Iterable[Block], left_out: int = 0) -> dict:
         percentile = percentiles(slips.buckets, place(slips.least), place(slips.most))
         means = (_mean(bps, slips.split_count) for bps in (slips.delay, slips.split_bps))
         delay, execution = delay_and_execution(*means)
-        weighted = amount(slips.cost, COST) * 10000 / amount(slips.notional, COST) if slips.notional else None
         return {
             "count": slips.count,
             "excluded": excluded | slips.excluded,
@@ -178,7 +178,7 @@ def summary(blocks: Iterable[Block], left_out: int = 0) -> dict:
             "sign": "positive = cost to the trader",
             "method": METHOD,
             "mean_bps": number(_mean(slips.bps, slips.count)),
-            "weighted_mean_bps": number(weighted),
+            "weighted_mean_bps": _weighted_mean(slips.cost, slips.notional),
             **{f"p{q}_bps": _bps_of_place(percentile(q)) for q in (5, 50, 95, 99)},
             "worst_bps": number(amount(slips.most, _BPS)) if slips.count else None,
             "best_bps": number(amount(slips.least, _BPS)) if slips.count else None,
@@ -203,6 +203,35 @@ def summary(blocks: Iterable[Block], left_out: int = 0) -> dict:
                 for bps, cost, order in slips.worst
             ],
         }
+
+
+def series(parts: Iterable[Columns], microseconds: int) -> list[dict]:
+    """As `slippage.series` of the orders of these parts, by intervals so long; its percentiles are exact."""
+    with localcontext(EXACT):
+        rows = []
+        for number_of, found in stretches.by_interval(map(_counted, parts), microseconds):
+            bps, cost, notional = [], 0, 0
+            for _, _, _, side, expected, _, filled, quantity, _ in chain(*(zip(*part, strict=True) for part in found)):
+                worse, base = _worse(side, expected, filled), abs(expected)
+                bps.append(_quotient(worse, base))
+                cost += worse * (quantity or 0)
+                notional += base * (quantity or 0)
+            bps = [amount(one, _BPS) for one in sorted(bps)]
+            start = instant(number_of * microseconds)
+            rows.append(series_row(start, bps, _weighted_mean(cost, notional), amount(cost, COST)))
+        return rows
+
+
+def _counted(columns: Columns) -> Columns:
+    """Without the orders that count for no slippage."""
+    at = {name: place for place, name in enumerate(Columns._fields)}
+    reads = [at[name] for name in ("is_filled", "expected_price", "filled_price")]
+    rows = [row for row in zip(*columns, strict=True) if not exclusion(*(row[place] for place in reads))]
+    return Columns(*zip(*rows, strict=True)) if rows else Columns(*([()] * len(at)))
+
+
+def _weighted_mean(cost: int, notional: int) -> float | None:
+    return number(amount(cost, COST) * 10000 / amount(notional, COST)) if notional else None
 
 
 def _worse(side: str, expected: int, price: int) -> int:

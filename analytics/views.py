@@ -8,9 +8,8 @@ from support_platform.viewsets import PlatformView
 
 from . import queries, reports
 from .filters import SCOPES, FiguresForm, figures_asked
+from .metrics import MAX_INTERVALS, TooManyIntervals
 from .serializers import LatencySerializer, PerformanceSerializer, SlippageSerializer
-
-MAX_BUCKETS = 5000
 
 
 class FiguresViewSet(PlatformView, ViewSet):
@@ -25,8 +24,11 @@ class FiguresViewSet(PlatformView, ViewSet):
         as_of, asked = timezone.now(), figures_asked(request.query_params)
         scope = queries.find_scope(request.user, **{name: asked[name] for name in SCOPES})
         since = as_of - asked["window"] if asked["window"] else asked["since"]
-        figures = self.report(scope, queries.Span(since, asked["until"]), asked["interval"], asked["limit"])
-        check_buckets(figures["series"])
+        try:
+            figures = self.report(scope, queries.Span(since, asked["until"]), asked["interval"], asked["limit"])
+        except TooManyIntervals:
+            detail = f"That makes more than {MAX_INTERVALS} intervals: narrow the span or take a longer interval."
+            raise invalid("interval", "too_many_buckets", detail) from None
         span = {"since": since, "until": asked["until"], "window": request.query_params.get("window")}
         return Response(Finite(queries.json_ready({"scope": scope, **span, "as_of": as_of, **figures})))
 
@@ -53,11 +55,3 @@ class PerformanceViewSet(FiguresViewSet):
     rights = {"list": "trading.view_trade"}
     serializer_class = PerformanceSerializer
     report = staticmethod(reports.performance_report)
-
-
-def check_buckets(series):
-    if len(series) > MAX_BUCKETS:
-        detail = (
-            f"That makes {len(series)} intervals, more than {MAX_BUCKETS}: narrow the span or take a longer interval."
-        )
-        raise invalid("interval", "too_many_buckets", detail)

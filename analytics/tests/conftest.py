@@ -11,6 +11,8 @@ import pytest
 from trading.models import Order, Trade
 from trading.tests.factories import DeploymentFactory, StrategyFactory
 
+from .comparison import SMALL
+
 STAMPS = ("signal_at", "sent_at", "acknowledged_at", "filled_at")
 
 
@@ -86,3 +88,16 @@ def instant(text):
 
 def amount(text):
     return Decimal(text) if text else None
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Blocks of a few rows, for scopes of a few."""
+    for module, values in SMALL.items():
+        for name, value in values.items():
+            monkeypatch.setattr(module, name, value)
+
+
+@pytest.fixture
+def deployment(trader):
+    return DeploymentFactory(user=trader, strategy__user=trader, capital=Decimal(100))

@@ -64,7 +64,7 @@ def test_blocks_fold_to_the_figures_of_their_trades(trades, capital, random, tri
 
     assert json_ready(blocks.summary(found, capital, 3)) == json_ready(performance.summary(trades, capital, 3))
     assert blocks.figures(found, capital) == performance.figures(trades, capital)
-    assert blocks.daily_series(found, capital) == performance.series(trades, "day", capital)
+    assert blocks.series(found, capital) == performance.series(trades, "day", capital)
 
 
 @pytest.mark.parametrize("steps", [1000, 1001, 5000])
@@ -75,7 +75,7 @@ def test_a_long_curve_is_thinned_to_the_same_points(steps, random_trades):
     assert [row.trades for row in found] == [blocks.BLOCK] * (steps // blocks.BLOCK) + [steps % blocks.BLOCK]
     for capital in (None, Decimal(10)):
         assert json_ready(blocks.summary(found, capital)) == json_ready(performance.summary(rows, capital))
-        assert blocks.daily_series(found, capital) == performance.series(rows, "day", capital)
+        assert blocks.series(found, capital) == performance.series(rows, "day", capital)
 
 
 def test_blocks_are_cut_evenly_and_never_within_an_instant(monkeypatch):

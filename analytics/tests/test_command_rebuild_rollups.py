@@ -13,13 +13,13 @@ from analytics.models import PerformanceBlock, Rollup, Touch
 from support_platform.tests.commands import fail, run, tell
 from trading.models import Trade
 
-from .test_rollups import assert_equal, close, deployment, fill, report, small  # noqa: F401
+from .rolled import assert_equal, close, fill, report
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("small_blocks")]
 
 
 @pytest.fixture
-def scope(deployment):  # noqa: F811
+def scope(deployment):
     fill(deployment)
     report({"user": deployment.user_id})
     report({"deployment": deployment.pk})

@@ -15,25 +15,23 @@ from support_platform.tests.commands import fail, run, tell
 from trading.models import Deployment, Trade
 from trading.tests.factories import DeploymentFactory
 
-from .test_rollups import (  # noqa: F401
+from .rolled import (
     assert_equal,
     assert_latency,
     assert_slippage,
     close,
-    deployment,
     fill,
     raw,
     report,
     send,
-    small,
     sql,
 )
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("small_blocks")]
 
 
 @pytest.fixture
-def scope(deployment):  # noqa: F811
+def scope(deployment):
     return {"deployment": deployment.pk}
 
 
@@ -46,7 +44,7 @@ def make_due():
     return sorted((rollup.kind, rollup.scope) for rollup in found)
 
 
-def test_blocks_of_a_large_scope_are_there_before_its_first_answer(deployment, scope, viewer, monkeypatch):  # noqa: F811
+def test_blocks_of_a_large_scope_are_there_before_its_first_answer(deployment, scope, viewer, monkeypatch):
     fill(deployment)
     close(DeploymentFactory(user=deployment.user, strategy=deployment.strategy), 1)
 
@@ -61,7 +59,7 @@ def test_blocks_of_a_large_scope_are_there_before_its_first_answer(deployment, s
     assert make_due() == []
 
 
-def test_orders_have_theirs_too(deployment, scope, monkeypatch):  # noqa: F811
+def test_orders_have_theirs_too(deployment, scope, monkeypatch):
     for hours in range(30):
         send(deployment, hours, expected_price=Decimal(5), filled_price=Decimal(hours), filled_quantity=Decimal(1))
 
@@ -74,7 +72,7 @@ def test_orders_have_theirs_too(deployment, scope, monkeypatch):  # noqa: F811
     assert_slippage(scope)
 
 
-def test_scopes_are_looked_at_page_by_page(deployment, monkeypatch):  # noqa: F811
+def test_scopes_are_looked_at_page_by_page(deployment, monkeypatch):
     monkeypatch.setattr(keeping, "PAGE", 2)
     for _ in range(3):
         fill(DeploymentFactory(user=deployment.user, strategy=deployment.strategy), 20)
@@ -82,7 +80,7 @@ def test_scopes_are_looked_at_page_by_page(deployment, monkeypatch):  # noqa: F8
     assert [kind for kind, scope in make_due() if scope == "deployment"] == ["performance"] * 3
 
 
-def test_what_moves_much_is_due_and_single_trades_at_the_end_are_not(deployment, scope):  # noqa: F811
+def test_what_moves_much_is_due_and_single_trades_at_the_end_are_not(deployment, scope):
     trades = fill(deployment)
     make_due()
     assert not Touch.objects.filter(kind="performance").exists()
@@ -100,7 +98,7 @@ def test_what_moves_much_is_due_and_single_trades_at_the_end_are_not(deployment,
     assert_equal(scope)
 
 
-def test_a_rollup_that_somebody_else_makes_is_left_to_them_until_their_claim_is_over(deployment):  # noqa: F811
+def test_a_rollup_that_somebody_else_makes_is_left_to_them_until_their_claim_is_over(deployment):
     fill(deployment)
     for page in keeping.large_scopes():
         keeping.begin(page)
@@ -116,7 +114,7 @@ def test_a_rollup_that_somebody_else_makes_is_left_to_them_until_their_claim_is_
     assert Rollup.objects.get(pk=rollup.pk).claimed_until is None
 
 
-def test_an_answer_is_kept_while_nothing_moves_and_never_longer(deployment, scope, monkeypatch):  # noqa: F811
+def test_an_answer_is_kept_while_nothing_moves_and_never_longer(deployment, scope, monkeypatch):
     trades = fill(deployment)
     report(scope)
 
@@ -136,7 +134,7 @@ def test_an_answer_is_kept_while_nothing_moves_and_never_longer(deployment, scop
     assert report(scope, interval=None) == raw(scope, interval=None)
 
 
-def test_an_answer_goes_with_the_capital_it_was_made_for(deployment, scope):  # noqa: F811
+def test_an_answer_goes_with_the_capital_it_was_made_for(deployment, scope):
     fill(deployment)
     report(scope)
 
@@ -148,7 +146,7 @@ def test_an_answer_goes_with_the_capital_it_was_made_for(deployment, scope):  # 
             assert capital == (kept and Decimal(kept))
 
 
-def test_open_trades_are_counted_anew_for_a_kept_answer(deployment, scope):  # noqa: F811
+def test_open_trades_are_counted_anew_for_a_kept_answer(deployment, scope):
     fill(deployment)
     report(scope)
 
@@ -158,7 +156,7 @@ def test_open_trades_are_counted_anew_for_a_kept_answer(deployment, scope):  # n
     assert report(scope, interval=None)["open_trades"] == 1
 
 
-def test_verify_compares_kept_answers(deployment, scope):  # noqa: F811
+def test_verify_compares_kept_answers(deployment, scope):
     fill(deployment)
     make_due()
     assert run("rebuild_rollups", "--verify")["differences"] == []
@@ -171,7 +169,7 @@ def test_verify_compares_kept_answers(deployment, scope):  # noqa: F811
     assert run("rebuild_rollups", "--verify")["differences"] == []
 
 
-def test_the_command_makes_what_is_due(deployment):  # noqa: F811
+def test_the_command_makes_what_is_due(deployment):
     fill(deployment)
 
     assert run("rebuild_rollups", "--due") == {"begun": 3, "made_anew": 3}
@@ -195,7 +193,7 @@ def keeper(real_database, monkeypatch):
         assert not thread.is_alive()
 
 
-def test_a_server_makes_them_by_itself(keeper, deployment, monkeypatch):  # noqa: F811
+def test_a_server_makes_them_by_itself(keeper, deployment, monkeypatch):
     fill(deployment)
     made, bring = Event(), keeping.bring_up_to_date
 
@@ -212,7 +210,7 @@ def test_a_server_makes_them_by_itself(keeper, deployment, monkeypatch):  # noqa
     assert made.wait(60)
 
 
-def test_it_outlives_a_database_that_is_away(keeper, deployment, monkeypatch):  # noqa: F811
+def test_it_outlives_a_database_that_is_away(keeper, deployment, monkeypatch):
     again, calls = Event(), []
 
     def due():
@@ -229,7 +227,7 @@ def test_it_outlives_a_database_that_is_away(keeper, deployment, monkeypatch):  
     assert again.wait(60)
 
 
-def test_a_server_that_ends_forgets_what_it_has_in_hand(deployment, monkeypatch):  # noqa: F811
+def test_a_server_that_ends_forgets_what_it_has_in_hand(deployment, monkeypatch):
     fill(deployment)
     for page in keeping.large_scopes():
         keeping.begin(page)

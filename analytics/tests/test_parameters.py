@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.tests.factories import StaffFactory
-from analytics import views
+from analytics import metrics
 from conftest import Api
 from trading.tests.factories import DeploymentFactory, OrderFactory, StrategyFactory, TradeFactory
 
@@ -214,8 +214,8 @@ def test_an_interval_adds_the_series(path, viewer, deployment, happen, interval,
 
 
 def test_a_series_has_a_largest_length(path, viewer, deployment, happen, monkeypatch):
-    assert views.MAX_BUCKETS == 5000
-    monkeypatch.setattr(views, "MAX_BUCKETS", 2)
+    assert metrics.MAX_INTERVALS == 5000
+    monkeypatch.setattr(metrics, "MAX_INTERVALS", 2)
     for minute in (0, 1, 60):
         happen(NOON + timedelta(minutes=minute))
 

@@ -1,151 +1,25 @@
 """Figures folded from kept blocks always equal those of the raw rows, whatever happened to these and by whose hand."""
 
-import json
-import os
-from contextlib import nullcontext
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
-from io import StringIO
-from random import Random
 
 import pytest
-from django.core.management import call_command
-from django.core.management.base import CommandError
 from django.db import connection, transaction
 from django.db.models import F
 
-from analytics import blocks, latency_blocks, queries, readings, reports, rollups, slippage_blocks
-from analytics.models import LatencyBlock, PerformanceBlock, Rollup, SlippageBlock, Touch
+from analytics import queries, reports
+from analytics.models import PerformanceBlock, Rollup, Touch
 from analytics.queries import Span
-from analytics.serializers import SlippageSerializer
 from support_platform.audit import Actor
-from support_platform.tests.commands import run
 from trading import operations
 from trading.models import Order, Trade
-from trading.tests.factories import DeploymentFactory, OrderFactory, StrategyFactory, TradeFactory
+from trading.tests.factories import DeploymentFactory, OrderFactory, StrategyFactory
 
-from .shape import assert_shape
+from .rolled import START, assert_equal, close, fill, kept, raw, report, sql
 
-START = datetime(2026, 3, 2, tzinfo=UTC)
 PATH = "analytics/performance/"
-EVER = Span()
-# A long run, by hand: HISTORY_STEPS=100000 pytest -k random_history
-STEPS = int(os.environ.get("HISTORY_STEPS", 250))
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def small(monkeypatch):
-    """Blocks of a few rows, for scopes of a few."""
-    monkeypatch.setattr(blocks, "BLOCK", 8)
-    monkeypatch.setattr(latency_blocks, "BLOCK", 8)
-    monkeypatch.setattr(slippage_blocks, "BLOCK", 8)
-    monkeypatch.setattr(rollups, "PART", 24)
-    monkeypatch.setattr(readings, "GROUP", 3)
-    monkeypatch.setattr(readings, "MANY_ORDERS", 20)
-    monkeypatch.setattr(readings, "MANY_TRADES", 20)
-    monkeypatch.setattr(rollups, "WAITING", 3)
-
-
-@pytest.fixture
-def deployment(trader):
-    return DeploymentFactory(user=trader, strategy__user=trader, capital=Decimal(100))
-
-
-def close(deployment, hours, result=1, **values):
-    at = START + timedelta(hours=hours)
-    when = {"taken_at": at - timedelta(hours=1), "closed_at": at}
-    return TradeFactory(deployment=deployment, **{**when, "result": Decimal(result), "fees": Decimal("0.1"), **values})
-
-
-def fill(deployment, count=60):
-    """Trades an hour apart, every third losing."""
-    Trade.objects.bulk_create(
-        Trade(
-            user=deployment.user,
-            strategy=deployment.strategy,
-            deployment=deployment,
-            symbol="EUR/USD",
-            side="long",
-            quantity=1,
-            entry_price=1,
-            fees=Decimal("0.1"),
-            result=Decimal(3 if n % 3 else -5),
-            taken_at=START + timedelta(hours=n, minutes=-7),
-            closed_at=START + timedelta(hours=n),
-        )
-        for n in range(count)
-    )
-    return list(Trade.objects.filter(deployment=deployment).order_by("closed_at"))
-
-
-def report(scope, span=EVER, interval="day"):
-    """The answer, from blocks."""
-    found = reports.performance_report(scope, span, interval, 5)
-    assert Rollup.objects.filter(scope_id=next(iter(scope.values()))).exists()
-    return found | {"equity_curve": queries.json_ready(found["equity_curve"])}
-
-
-def raw(scope, span=EVER, interval="day"):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(readings.PerformanceReading, "blocks", lambda self, span: None)
-        patch.setattr(readings.PerformanceReading, "fold", lambda self, span, capital: None)
-        patch.setattr(readings.PerformanceReading, "keep", lambda self: None)
-        found = reports.performance_report(scope, span, interval, 5)
-        return found | {"equity_curve": queries.json_ready(found["equity_curve"])}
-
-
-def assert_equal(scope, *spans):
-    for span in spans or [Span()]:
-        assert report(scope, span) == raw(scope, span)
-
-
-def assert_latency(scope, *spans):
-    """As assert_equal, for latency: exact but for the percentiles of many, which are within one per cent."""
-    for span in spans or [Span()]:
-        found = reports.latency_report(scope, span, None, 5)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(readings, "latency_of", lambda scope, span: nullcontext())
-            expected = reports.latency_report(scope, span, None, 5)
-        is_exact = found.pop("method") == expected.pop("method")
-        assert is_exact == (found["count"] - without_instant(scope, span) < readings.MANY_ORDERS)
-        for stage, figures in found["stages"].items():
-            # Between a gap below zero and one above, one per cent is of these, not of what lies between.
-            near = {"rel": 0, "abs": 0} if is_exact else {"rel": 0.01, "abs": 1 if figures["clock_skew"] else 0}
-            for name in ("p50", "p90", "p95", "p99"):
-                gap, true = figures.pop(name), expected["stages"][stage].pop(name)
-                assert gap == (None if true is None else pytest.approx(true, **near))
-        assert found == expected
-
-
-def assert_slippage(scope, *spans):
-    """As assert_latency."""
-    for span in spans or [Span()]:
-        found = reports.slippage_report(scope, span, None, 5)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(readings, "slippage_of", lambda scope, span: nullcontext())
-            expected = reports.slippage_report(scope, span, None, 5)
-        is_exact = found.pop("method") == expected.pop("method")
-        # Between two of a few orders of any size one per cent is of these, not of what lies between.
-        near = {"rel": 0, "abs": 0} if is_exact else {"rel": 0.01, "abs": abs(expected["worst_bps"] or 0) / 50}
-        for name in ("p5_bps", "p50_bps", "p95_bps", "p99_bps"):
-            bps, true = found.pop(name), expected.pop(name)
-            assert bps == (None if true is None else pytest.approx(true, **near))
-        assert found == expected
-
-
-def without_instant(scope, span):
-    return 0 if span.is_limited else queries.orders_without_instant(scope)
-
-
-def kept(scope="deployment"):
-    return list(PerformanceBlock.objects.filter(rollup__scope=scope).order_by("last").values_list("id", flat=True))
-
-
-def sql(text, *params):
-    with connection.cursor() as cursor:
-        cursor.execute(text, params)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("small_blocks")]
 
 
 def test_a_large_scope_is_kept_in_blocks_and_a_small_one_is_not(viewer, deployment):
@@ -242,7 +116,7 @@ def test_a_trade_that_moves_between_scopes_leaves_one_and_enters_the_other(deplo
         assert_equal(scope)
 
 
-@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="SQLite's own way to write")
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite's own way to write")
 def test_a_row_that_is_replaced_on_sqlite_is_noticed(deployment):
     scope, trades = {"deployment": deployment.pk}, fill(deployment)
     report(scope)
@@ -257,7 +131,7 @@ def test_a_row_that_is_replaced_on_sqlite_is_noticed(deployment):
     assert raw(scope)["records"] == report(scope)["records"]
 
 
-@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has no TRUNCATE")
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no TRUNCATE")
 def test_a_table_that_is_emptied_is_noticed(deployment):
     scope = {"deployment": deployment.pk}
     fill(deployment)
@@ -341,267 +215,3 @@ def test_a_rewrite_that_changes_nothing_leaves_no_note(deployment):
     Trade.objects.update(version=F("version") + 1, exit_price=Decimal(7))
 
     assert not Touch.objects.exists()
-
-
-def send(deployment, hours, **values):
-    at = START + timedelta(hours=hours)
-    times = {"sent_at": at, "acknowledged_at": at + timedelta(milliseconds=hours + 1)}
-    return OrderFactory(user=deployment.user, deployment=deployment, strategy=deployment.strategy, **times | values)
-
-
-def test_many_orders_are_kept_in_blocks_and_few_have_exact_percentiles(viewer, deployment):
-    orders = [send(deployment, hours) for hours in range(60)]
-
-    answer = viewer.get("analytics/latency/", deployment=deployment.pk).json()
-
-    figures = answer["stages"]["acknowledgement"]
-    assert (answer["count"], answer["method"]) == (60, "log-bucket, <= 1 %")
-    assert (figures["min"], figures["mean"], figures["max"]) == (1, 30.5, 60)
-    assert figures["p50"] == pytest.approx(30.5, rel=0.01)
-    assert [row["order"] for row in answer["records"][:2]] == [orders[-1].pk, orders[-2].pk]
-    assert list(LatencyBlock.objects.values_list("level", "size").order_by("level", "last")) == [
-        *[(0, 8)] * 7,
-        (0, 4),
-        *[(1, 24)] * 2,
-    ]
-    since = {"since": "2026-03-04T00:00:00Z"}
-    answer = viewer.get("analytics/latency/", deployment=deployment.pk, **since).json()
-    assert (answer["count"], answer["method"], answer["stages"]["acknowledgement"]["p50"]) == (12, "linear", 54.5)
-
-
-def test_orders_that_change_anyhow_are_in_the_next_answer(deployment):
-    scope = {"deployment": deployment.pk}
-    orders = [send(deployment, hours) for hours in range(90)]
-    assert_latency(scope)
-    spans = [Span(since=START + timedelta(hours=h), until=START + timedelta(hours=h + 40)) for h in (-9, 0, 7, 33, 60)]
-
-    for change in (
-        lambda: send(deployment, 200),
-        lambda: send(deployment, -3, acknowledged_at=None),
-        lambda: send(deployment, 30.5),
-        lambda: send(deployment, 50, sent_at=None, acknowledged_at=None),
-        lambda: sql("UPDATE trading_order SET acknowledged_at = sent_at WHERE id = %s", orders[40].pk),
-        lambda: sql("UPDATE trading_order SET sent_at = NULL WHERE id = %s", orders[41].pk),
-        lambda: sql("DELETE FROM trading_order WHERE id = %s", orders[7].pk),
-        lambda: Order.objects.filter(pk__in=[order.pk for order in orders[10:40]]).update(deployment=None),
-    ):
-        change()
-        assert_latency(scope, Span(), *spans)
-    assert not Touch.objects.filter(kind="latency", scope="deployment", low__lt=orders[80].sent_at).exists()
-
-
-def test_the_slippage_of_many_orders_comes_from_blocks(viewer, deployment):
-    prices = {"expected_price": Decimal(100), "filled_quantity": Decimal(2)}
-    orders = [send(deployment, hours, filled_price=100 + Decimal(hours) / 100, **prices) for hours in range(60)]
-    send(deployment, 3, sent_at=None, acknowledged_at=None, filled_price=Decimal(90), **prices)
-    send(deployment, 9)
-
-    answer = viewer.get("analytics/slippage/", deployment=deployment.pk).json()
-
-    assert (answer["count"], answer["method"], answer["excluded"]["not_filled"]) == (61, "log-bucket, <= 1 %", 1)
-    assert (answer["best_bps"], answer["worst_bps"], answer["total_cost"]) == (-1000, 59, "15.4")
-    assert answer["p50_bps"] == pytest.approx(29, rel=0.01)
-    assert answer["worst"][0] == {"order": orders[-1].pk, "bps": 59, "cost": "1.18"}
-    assert_shape(answer, SlippageSerializer())
-    answer = viewer.get("analytics/slippage/", deployment=deployment.pk, since="2026-03-04T00:00:00Z").json()
-    assert (answer["count"], answer["method"], answer["excluded"]["no_instant"]) == (12, "linear", 1)
-
-
-def test_orders_whose_prices_change_anyhow_are_in_the_next_answer(deployment):
-    scope = {"deployment": deployment.pk}
-    prices = {"expected_price": Decimal(100), "filled_price": Decimal(101), "filled_quantity": Decimal(2)}
-    orders = [send(deployment, hours, **prices) for hours in range(90)]
-    assert_slippage(scope)
-    spans = [Span(since=START + timedelta(hours=h), until=START + timedelta(hours=h + 40)) for h in (-9, 0, 7, 33, 60)]
-
-    for change in (
-        lambda: send(deployment, -3, **prices),
-        lambda: send(deployment, 30.5, **prices | {"side": "sell"}),
-        lambda: send(deployment, 50, **prices | {"sent_at": None, "acknowledged_at": None}),
-        lambda: sql("UPDATE trading_order SET filled_price = '7' WHERE id = %s", orders[40].pk),
-        lambda: sql("UPDATE trading_order SET symbol = 'X' WHERE id = %s", orders[41].pk),
-        lambda: sql("UPDATE trading_order SET arrival_price = '100.5' WHERE id = %s", orders[42].pk),
-        lambda: sql("UPDATE trading_order SET filled_price = NULL WHERE id = %s", orders[43].pk),
-        lambda: Order.objects.filter(pk=orders[43].pk).update(filled_at=orders[43].sent_at),
-        lambda: sql("DELETE FROM trading_order WHERE id = %s", orders[7].pk),
-    ):
-        change()
-        assert_slippage(scope, Span(), *spans)
-
-
-def test_verify_finds_a_latency_block_that_differs(deployment):
-    orders = [send(deployment, hours) for hours in range(90)]
-    assert_latency({"deployment": deployment.pk})
-    sql("UPDATE trading_order SET acknowledged_at = sent_at WHERE id = %s", orders[40].pk)
-    Touch.objects.all().delete()
-
-    outcome = StringIO()
-    with pytest.raises(CommandError, match="^1 block differs"):
-        call_command("rebuild_rollups", "--verify", "--json", stdout=outcome)
-
-    [difference] = json.loads(outcome.getvalue())["differences"]
-    assert (difference["kind"], difference["figures"]) == ("latency", ["acknowledgement"])
-    assert run("rebuild_rollups") == {"rollups": 1, "blocks": 12 + 3}
-    assert run("rebuild_rollups", "--verify")["differences"] == []
-
-
-class History:
-    """Random changes of trades and orders, by the platform and by direct SQL, from one seed."""
-
-    def __init__(self, deployments, seed):
-        self.random, self.deployments, self.names = Random(seed), deployments, 0
-
-    def step(self):
-        random = self.random
-        changes = {
-            self.import_trades: 5,
-            self.correct: 8,
-            self.reopen: 3,
-            self.close: 3,
-            self.delete: 3,
-            self.rewrite: 3,
-            self.move: 1,
-            self.add_orders: 6,
-            self.change_orders: 3,
-            self.delete_orders: 1,
-        }
-        random.choices(list(changes), list(changes.values()))[0]()
-
-    def instant(self):
-        """A few are often the same."""
-        minutes = self.random.choice([self.random.randrange(60 * 24 * 40), 90 * self.random.randrange(40)])
-        return START + timedelta(minutes=minutes, microseconds=self.random.choice([0, 0, 1]))
-
-    def amount(self):
-        return Decimal(self.random.randrange(-(10**6), 10**6)).scaleb(-self.random.choice([0, 2, 12]))
-
-    def some(self, model, most):
-        ids = list(model.objects.order_by("id").values_list("id", flat=True))
-        return self.random.sample(ids, min(len(ids), self.random.randint(1, most)))
-
-    def import_trades(self):
-        made = []
-        for _ in range(self.random.randint(1, 12)):
-            deployment, closed_at = self.random.choice(self.deployments), self.instant()
-            is_open = self.random.random() < 0.15
-            made.append(
-                Trade(
-                    user=deployment.user,
-                    strategy=deployment.strategy,
-                    deployment=deployment,
-                    symbol="EUR/USD",
-                    side="long",
-                    quantity=1,
-                    entry_price=1,
-                    fees=abs(self.amount()),
-                    result=None if is_open else self.amount(),
-                    taken_at=closed_at - timedelta(microseconds=self.random.randrange(10**10)),
-                    closed_at=None if is_open else closed_at,
-                )
-            )
-        Trade.objects.bulk_create(made)
-
-    def correct(self):
-        for trade in Trade.objects.closed().filter(pk__in=self.some(Trade, 2)):
-            values = {"result": self.amount()}
-            if self.random.random() < 0.5:
-                closed_at = self.instant()
-                values |= {"closed_at": closed_at, "taken_at": closed_at - timedelta(hours=1)}
-            operations.correct_trade(trade, by=Actor("command"), now=START + timedelta(days=99), **values)
-
-    def reopen(self):
-        for trade in Trade.objects.closed().filter(pk__in=self.some(Trade, 2)):
-            operations.correct_trade(trade, by=Actor("command"), closed_at=None)
-
-    def close(self):
-        Trade.objects.open().filter(pk__in=self.some(Trade, 40)).update(
-            closed_at=F("taken_at") + timedelta(seconds=5), result=self.amount()
-        )
-
-    def delete(self):
-        Trade.objects.filter(pk__in=self.some(Trade, 4), orders=None).delete()
-
-    def rewrite(self):
-        if self.random.random() < 0.5:
-            part = self.random.randint(2, 40)
-            sql("UPDATE trading_trade SET fees = %s WHERE id %% %s = 1", str(abs(self.amount())), part)
-        else:
-            trade = Trade.objects.closed().filter(pk__in=self.some(Trade, 3)).first()
-            if trade:
-                sql("UPDATE trading_trade SET result = %s WHERE closed_at = %s", str(self.amount()), trade.closed_at)
-
-    def move(self):
-        to = self.random.choice(self.deployments)
-        Trade.objects.filter(pk__in=self.some(Trade, 3)).update(deployment=to, strategy=to.strategy)
-
-    def add_orders(self):
-        made = []
-        for trade in Trade.objects.filter(pk__in=self.some(Trade, 5)):
-            self.names += 1
-            prices = [abs(self.amount()) if self.random.random() < 0.9 else None for _ in range(4)]
-            names = ("expected_price", "arrival_price", "filled_price", "filled_quantity")
-            made.append(
-                Order(
-                    user=trade.user,
-                    strategy=trade.strategy,
-                    deployment=trade.deployment,
-                    trade=trade,
-                    external_id=f"order {self.names}",
-                    symbol=self.random.choice(["EUR/USD", "a, b", "{c}"]),
-                    side=self.random.choice(["buy", "sell"]),
-                    **self.stamps(),
-                    **dict(zip(names, prices, strict=True)),
-                )
-            )
-        Order.objects.bulk_create(made)
-
-    def stamps(self):
-        """Sometimes one is missing, or all are; gaps of very different size, some of them negative."""
-        at, found = self.instant(), {}
-        for name in ("signal_at", "sent_at", "acknowledged_at", "filled_at"):
-            at += timedelta(microseconds=int(self.random.lognormvariate(8, 3)) - self.random.choice([0, 0, 0, 900]))
-            found[name] = at if self.random.random() < 0.95 else None
-        return found if self.random.random() < 0.97 else dict.fromkeys(found)
-
-    def change_orders(self):
-        changes = [{"filled_price": abs(self.amount())}, {"trade": None}, {"side": "sell"}, self.stamps()]
-        changes += [{"filled_at": self.instant()}, {"signal_at": None}, {"symbol": "EUR/USD"}]
-        changes += [{"expected_price": 0}, {"arrival_price": abs(self.amount())}, {"filled_quantity": None}]
-        change = self.random.choice(changes)
-        Order.objects.filter(pk__in=self.some(Order, 3)).update(**change)
-        if self.random.random() < 0.3 and (trades := self.some(Trade, 1)):
-            Order.objects.filter(pk__in=self.some(Order, 1)).update(trade=trades[0])
-
-    def delete_orders(self):
-        Order.objects.filter(pk__in=self.some(Order, 2)).delete()
-
-
-def test_a_random_history_leaves_no_difference(deployment):
-    other = DeploymentFactory(user=deployment.user, strategy=deployment.strategy, capital=Decimal(50))
-    third = DeploymentFactory(user=deployment.user, strategy=StrategyFactory(user=deployment.user), capital=None)
-    deployments = [deployment, other, third]
-    scopes = [{"user": deployment.user_id}, {"strategy": deployment.strategy_id}]
-    scopes += [{"deployment": row.pk} for row in deployments]
-    history = History(deployments, seed=STEPS)
-    for row in deployments:
-        fill(row, 30)
-    for scope in scopes:
-        report(scope)
-
-    for step in range(STEPS):
-        history.step()
-        if step % 5 == 0 or STEPS < 1000 and step % 2:
-            scope = history.random.choice(scopes)
-            edges = sorted([history.instant(), history.instant()])
-            span = history.random.choice([Span(), Span(*edges), Span(since=edges[0])])
-            assert_equal(scope, span)
-            assert_latency(scope, span)
-            assert_slippage(scope, span)
-
-    for check in (assert_equal, assert_latency, assert_slippage):
-        check({"user": deployment.user_id})
-    assert {kind for (kind,) in Rollup.objects.values_list("kind")} == {*Rollup.Kind}
-    assert LatencyBlock.objects.filter(level=1).exists() and SlippageBlock.objects.filter(level=1).exists()
-    outcome = run("rebuild_rollups", "--verify")
-    assert outcome["differences"] == []
-    assert outcome["compared"] > 10

@@ -13,10 +13,10 @@ from support_platform.tests.commands import run
 from trading.models import Trade
 from trading.tests.factories import DeploymentFactory
 
-from .test_rollups import assert_equal, close, fill, raw, report, small  # noqa: F401
+from .rolled import assert_equal, close, fill, raw, report
 
 EVER = Span()
-pytestmark = pytest.mark.usefixtures("real_database")
+pytestmark = pytest.mark.usefixtures("real_database", "small_blocks")
 
 
 @pytest.fixture

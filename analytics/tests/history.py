@@ -1,0 +1,209 @@
+"""
+Random changes of trades and orders from one seed: imports, corrections, reopenings and closings by the platform's
+operations; rows written, rewritten, moved and deleted by SQL straight into the database.
+"""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from random import Random
+
+from django.db import connection
+from django.db.models import F, Max, Min
+
+from analytics.queries import Span
+from support_platform.audit import Actor
+from trading.import_operations import import_orders, import_trades
+from trading.imports import Row
+from trading.models import Deployment, Order, Trade
+from trading.operations import correct_trade
+
+START = datetime(2026, 3, 2, tzinfo=UTC)
+SOURCE = "history"
+# Beyond so many rows a history deletes more than it adds.
+MOST = 1500
+
+
+class History:
+    """The changes, one for each call of `step`; `kinds` counts them. Two may go on side by side, from two seeds."""
+
+    def __init__(self, deployments, seed, name=""):
+        self.random, self.deployments, self.name = Random(seed), deployments, name
+        self.by, self.names, self.kinds = Actor("command"), 0, Counter()
+        self.weights = {
+            self.import_trades: 3,
+            self.import_orders: 3,
+            self.insert_trades: 4,
+            self.insert_orders: 4,
+            self.correct: 8,
+            self.reopen: 3,
+            self.close: 3,
+            self.close_by_sql: 2,
+            self.rewrite: 3,
+            self.move: 1,
+            self.change_orders: 4,
+            self.change_capital: 1,
+            self.delete_trades: 3,
+            self.delete_orders: 3,
+        }
+
+    def step(self):
+        change = self.random.choices(list(self.weights), list(self.weights.values()))[0]
+        change()
+        self.kinds[change.__name__] += 1
+
+    # --- by the operations --------------------------------------------------------------------------------------
+    def import_trades(self):
+        deployment = self.random.choice(self.deployments)
+        rows = [self._trade() | {"strategy": deployment.strategy.name} for _ in range(self.random.randint(1, 6))]
+        import_trades(self._file(rows), **self._destination(deployment), capital=None)
+
+    def import_orders(self):
+        deployment = self.random.choice(self.deployments)
+        names = self._some_trades(3, user=deployment.user, external_id__isnull=False)
+        names = [*names.values_list("external_id", flat=True), None]
+        rows = [self._order() | {"trade": self.random.choice(names)} for _ in range(self.random.randint(1, 6))]
+        import_orders(self._file(rows), **self._destination(deployment), strategy=deployment.strategy.name)
+
+    def correct(self):
+        for trade in self._some_trades(1, closed_at__isnull=False):
+            values = {"result": self.amount()}
+            if self.random.random() < 0.5:
+                closed_at = self.instant()
+                values |= {"closed_at": closed_at, "taken_at": closed_at - timedelta(hours=1)}
+            correct_trade(trade, by=self.by, now=START + timedelta(days=99), **values)
+
+    def reopen(self):
+        for trade in self._some_trades(1, closed_at__isnull=False):
+            correct_trade(trade, by=self.by, closed_at=None)
+
+    def close(self):
+        for trade in self._some_trades(1, closed_at__isnull=True):
+            values = {"closed_at": trade.taken_at + timedelta(seconds=5), "result": self.amount()}
+            correct_trade(trade, by=self.by, now=START + timedelta(days=99), **values)
+
+    # --- by SQL, whoever writes it ------------------------------------------------------------------------------
+    def insert_trades(self):
+        made = []
+        for _ in range(self.random.randint(1, 12)):
+            deployment = self.random.choice(self.deployments)
+            place = {"user": deployment.user, "strategy": deployment.strategy, "deployment": deployment}
+            made.append(Trade(**place, **self._trade()))
+        Trade.objects.bulk_create(made)
+
+    def insert_orders(self):
+        made = []
+        for trade in self._some_trades(5).select_related("user", "strategy", "deployment"):
+            place = {name: getattr(trade, name) for name in ("user", "strategy", "deployment")}
+            values = self._order()
+            made.append(Order(**place, trade=trade, external_id=values.pop("order_id"), **values))
+        Order.objects.bulk_create(made)
+
+    def close_by_sql(self):
+        self._some_trades(9, closed_at__isnull=True).update(
+            closed_at=F("taken_at") + timedelta(seconds=5), result=self.amount()
+        )
+
+    def rewrite(self):
+        trades = list(self._some_trades(2))
+        if self.random.random() < 0.5:
+            part, first = self.random.randint(2, 40), trades[0].pk if trades else 0
+            values = [str(abs(self.amount())), first, first + 100, part]
+            sql("UPDATE trading_trade SET fees = %s WHERE id BETWEEN %s AND %s AND id %% %s = 1", *values)
+        for trade in trades:
+            if trade.closed_at:
+                sql("UPDATE trading_trade SET result = %s WHERE closed_at = %s", str(self.amount()), trade.closed_at)
+
+    def move(self):
+        to = self.random.choice(self.deployments)
+        self._some_trades(3).update(deployment=to, strategy=to.strategy, user=to.user, external_id=None)
+
+    def change_orders(self):
+        changes = [{"filled_price": abs(self.amount())}, {"trade": None}, {"side": "sell"}, self._stamps()]
+        changes += [{"filled_at": self.instant()}, {"signal_at": None}, {"symbol": "EUR/USD"}]
+        changes += [{"expected_price": 0}, {"arrival_price": abs(self.amount())}, {"filled_quantity": None}]
+        self._some_orders(3).update(**self.random.choice(changes))
+        if self.random.random() < 0.3 and (trade := self._some_trades(1).first()):
+            self._some_orders(1).update(trade=trade)
+
+    def change_capital(self):
+        capital = self.random.choice([None, Decimal("0.5"), abs(self.amount()) + 1])
+        Deployment.objects.filter(pk=self.random.choice(self.deployments).pk).update(capital=capital)
+
+    def delete_trades(self):
+        self._some_trades(4 if Trade.objects.count() < MOST else 80, orders=None).delete()
+
+    def delete_orders(self):
+        self._some_orders(2 if Order.objects.count() < MOST else 80).delete()
+
+    # --- dice ---------------------------------------------------------------------------------------------------
+    def instant(self):
+        """A few are often the same."""
+        minutes = self.random.choice([self.random.randrange(60 * 24 * 40), 90 * self.random.randrange(40)])
+        return START + timedelta(minutes=minutes, microseconds=self.random.choice([0, 0, 1]))
+
+    def amount(self):
+        return Decimal(self.random.randrange(-(10**6), 10**6)).scaleb(-self.random.choice([0, 2, 12]))
+
+    def span(self):
+        edges = sorted([self.instant(), self.instant()])
+        return self.random.choice([Span(), Span(), Span(*edges), Span(since=edges[0]), Span(until=edges[1])])
+
+    def _trade(self):
+        self.names += 1
+        closed_at, is_open = self.instant(), self.random.random() < 0.15
+        return {
+            "external_id": f"{self.name} trade {self.names}",
+            "symbol": "EUR/USD",
+            "side": "long",
+            "quantity": Decimal(1),
+            "entry_price": Decimal(1),
+            "fees": abs(self.amount()),
+            "result": None if is_open else self.amount(),
+            "taken_at": closed_at - timedelta(microseconds=self.random.randrange(10**10)),
+            "closed_at": None if is_open else closed_at,
+        }
+
+    def _order(self):
+        self.names += 1
+        names = ("expected_price", "arrival_price", "filled_price", "filled_quantity")
+        return {
+            "order_id": f"{self.name} order {self.names}",
+            "symbol": self.random.choice(["EUR/USD", "a, b", "{c}"]),
+            "side": self.random.choice(["buy", "sell"]),
+            **self._stamps(),
+            **{name: abs(self.amount()) if self.random.random() < 0.9 else None for name in names},
+        }
+
+    def _stamps(self):
+        """Sometimes one is missing, or all are; gaps of very different size, some of them negative."""
+        at, found = self.instant(), {}
+        for name in ("signal_at", "sent_at", "acknowledged_at", "filled_at"):
+            at += timedelta(microseconds=int(self.random.lognormvariate(8, 3)) - self.random.choice([0, 0, 0, 900]))
+            found[name] = at if self.random.random() < 0.95 else None
+        return found if self.random.random() < 0.97 else dict.fromkeys(found)
+
+    def _some_trades(self, most, **lookups):
+        return self._some(Trade, most, lookups)
+
+    def _some_orders(self, most, **lookups):
+        return self._some(Order, most, lookups)
+
+    def _some(self, model, most, lookups):
+        """From 1 to `most` rows that stand together, as a queryset that can be changed."""
+        least, greatest = model.objects.aggregate(Min("pk"), Max("pk")).values()
+        first = (least or 0) + self.random.randrange((greatest or 0) - (least or 0) + 1)
+        rows = model.objects.filter(pk__gte=first, **lookups).order_by("pk")
+        return model.objects.filter(pk__in=list(rows.values_list("pk", flat=True)[: self.random.randint(1, most)]))
+
+    def _file(self, rows):
+        return [Row(line, dict(row)) for line, row in enumerate(rows, 2)]
+
+    def _destination(self, deployment):
+        user = deployment.user
+        return {"by": self.by, "email": user.email, "broker": user.broker.name, "source": SOURCE}
+
+
+def sql(text, *params):
+    with connection.cursor() as cursor:
+        cursor.execute(text, params)
