@@ -131,6 +131,12 @@ class Filled(faults_stand.Stand):
                 now=self.stand.now,
                 advance=lambda done, total: say(f"filling {self.trades:,} trades: {100 * done // total} %"),
             )
+            say(f"making the blocks of {self.trades:,} trades")
+            self.make_ready()
+
+    def make_ready(self):
+        """Make the blocks of large scopes, as a server does by itself some minutes after rows came in."""
+        self.manage("rebuild_rollups", "--due")
 
     def owners(self):
         """[(id, how many trades)] of those with trades, the largest first."""

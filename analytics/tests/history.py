@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from random import Random
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import F, Max, Min
 
 from analytics.queries import Span
@@ -21,120 +21,148 @@ from trading.operations import correct_trade
 START = datetime(2026, 3, 2, tzinfo=UTC)
 SOURCE = "history"
 # Beyond so many rows a history deletes more than it adds.
-MOST = 1500
+MOST = 300
 
 
 class History:
-    """The changes, one for each call of `step`; `kinds` counts them. Two may go on side by side, from two seeds."""
+    """The changes, some for each call of `step`; `kinds` counts them. Two may go on side by side, from two seeds."""
 
     def __init__(self, deployments, seed, name=""):
         self.random, self.deployments, self.name = Random(seed), deployments, name
-        self.by, self.names, self.kinds = Actor("command"), 0, Counter()
-        self.weights = {
-            self.import_trades: 3,
-            self.import_orders: 3,
-            self.insert_trades: 4,
-            self.insert_orders: 4,
-            self.correct: 8,
-            self.reopen: 3,
-            self.close: 3,
+        self.by, self.names, self.kinds, self.ids = Actor("command"), 0, Counter(), {}
+        self.operations = {
+            self.import_trades: 1,
+            self.import_orders: 1,
+            self.correct: 4,
+            self.reopen: 2,
+            self.close: 2,
+        }
+        self.statements = {
+            self.insert_trades: 3,
+            self.insert_orders: 3,
             self.close_by_sql: 2,
+            self.correct_by_sql: 4,
             self.rewrite: 3,
+            self.reopen_by_sql: 1,
             self.move: 1,
             self.change_orders: 4,
+            self.assign_orders: 2,
             self.change_capital: 1,
-            self.delete_trades: 3,
-            self.delete_orders: 3,
+            self.delete_trades: 4,
+            self.delete_orders: 4,
         }
 
     def step(self):
-        change = self.random.choices(list(self.weights), list(self.weights.values()))[0]
-        change()
-        self.kinds[change.__name__] += 1
+        """An operation, or some statements in one transaction; those that find no row do not count."""
+        if self.random.random() < 0.3:
+            self._do(self.operations)
+            return
+        before = self.kinds.copy()
+        try:
+            with transaction.atomic():
+                for _ in range(self.random.randint(1, 10)):
+                    self._do(self.statements)
+        except BaseException:
+            self.kinds = before
+            raise
+
+    def _do(self, changes):
+        change = self.random.choices(list(changes), list(changes.values()))[0]
+        self.kinds[change.__name__] += bool(change())
 
     # --- by the operations --------------------------------------------------------------------------------------
     def import_trades(self):
         deployment = self.random.choice(self.deployments)
         rows = [self._trade() | {"strategy": deployment.strategy.name} for _ in range(self.random.randint(1, 6))]
-        import_trades(self._file(rows), **self._destination(deployment), capital=None)
+        return import_trades(self._file(rows), **self._destination(deployment), capital=None)
 
     def import_orders(self):
         deployment = self.random.choice(self.deployments)
         names = self._some_trades(3, user=deployment.user, external_id__isnull=False)
         names = [*names.values_list("external_id", flat=True), None]
         rows = [self._order() | {"trade": self.random.choice(names)} for _ in range(self.random.randint(1, 6))]
-        import_orders(self._file(rows), **self._destination(deployment), strategy=deployment.strategy.name)
+        return import_orders(self._file(rows), **self._destination(deployment), strategy=deployment.strategy.name)
 
     def correct(self):
-        for trade in self._some_trades(1, closed_at__isnull=False):
-            values = {"result": self.amount()}
-            if self.random.random() < 0.5:
-                closed_at = self.instant()
-                values |= {"closed_at": closed_at, "taken_at": closed_at - timedelta(hours=1)}
-            correct_trade(trade, by=self.by, now=START + timedelta(days=99), **values)
+        values = {"result": self.amount()}
+        if self.random.random() < 0.5:
+            closed_at = self.instant()
+            values |= {"closed_at": closed_at, "taken_at": closed_at - timedelta(hours=1)}
+        return self._correct(values, closed_at__isnull=False)
 
     def reopen(self):
-        for trade in self._some_trades(1, closed_at__isnull=False):
-            correct_trade(trade, by=self.by, closed_at=None)
+        return self._correct({"closed_at": None}, closed_at__isnull=False)
 
     def close(self):
-        for trade in self._some_trades(1, closed_at__isnull=True):
-            values = {"closed_at": trade.taken_at + timedelta(seconds=5), "result": self.amount()}
-            correct_trade(trade, by=self.by, now=START + timedelta(days=99), **values)
+        return self._correct({"closed_at": START + timedelta(days=50), "result": self.amount()}, closed_at__isnull=True)
+
+    def _correct(self, values, **lookups):
+        trade = self._some_trades(1, **lookups).first()
+        return trade and correct_trade(trade, by=self.by, now=START + timedelta(days=99), **values)
 
     # --- by SQL, whoever writes it ------------------------------------------------------------------------------
     def insert_trades(self):
         made = []
-        for _ in range(self.random.randint(1, 12)):
+        for _ in range(self.random.randint(1, 8)):
             deployment = self.random.choice(self.deployments)
             place = {"user": deployment.user, "strategy": deployment.strategy, "deployment": deployment}
             made.append(Trade(**place, **self._trade()))
-        Trade.objects.bulk_create(made)
+        return Trade.objects.bulk_create(made)
 
     def insert_orders(self):
         made = []
-        for trade in self._some_trades(5).select_related("user", "strategy", "deployment"):
-            place = {name: getattr(trade, name) for name in ("user", "strategy", "deployment")}
+        for trade in self._some_trades(8):
             values = self._order()
-            made.append(Order(**place, trade=trade, external_id=values.pop("order_id"), **values))
-        Order.objects.bulk_create(made)
+            place = {name: getattr(trade, name) for name in ("user_id", "strategy_id", "deployment_id")}
+            made.append(Order(**place, trade_id=trade.pk, external_id=values.pop("order_id"), **values))
+        return Order.objects.bulk_create(made)
 
     def close_by_sql(self):
-        self._some_trades(9, closed_at__isnull=True).update(
-            closed_at=F("taken_at") + timedelta(seconds=5), result=self.amount()
-        )
+        closed_at = F("taken_at") + timedelta(seconds=5)
+        return self._some_trades(9, closed_at__isnull=True).update(closed_at=closed_at, result=self.amount())
+
+    def correct_by_sql(self):
+        return self._some_trades(2, closed_at__isnull=False).update(result=self.amount())
+
+    def reopen_by_sql(self):
+        return self._some_trades(2).update(closed_at=None, result=None)
 
     def rewrite(self):
-        trades = list(self._some_trades(2))
-        if self.random.random() < 0.5:
-            part, first = self.random.randint(2, 40), trades[0].pk if trades else 0
-            values = [str(abs(self.amount())), first, first + 100, part]
-            sql("UPDATE trading_trade SET fees = %s WHERE id BETWEEN %s AND %s AND id %% %s = 1", *values)
-        for trade in trades:
-            if trade.closed_at:
-                sql("UPDATE trading_trade SET result = %s WHERE closed_at = %s", str(self.amount()), trade.closed_at)
+        first = self._first(Trade)
+        values = [str(abs(self.amount())), first, first + 100, self.random.randint(2, 40)]
+        return sql("UPDATE trading_trade SET fees = %s WHERE id BETWEEN %s AND %s AND id %% %s = 1", *values)
 
     def move(self):
         to = self.random.choice(self.deployments)
-        self._some_trades(3).update(deployment=to, strategy=to.strategy, user=to.user, external_id=None)
+        place = {"deployment": to, "strategy": to.strategy_id, "user": to.user_id}
+        return self._some_trades(3).update(**place, external_id=None)
 
     def change_orders(self):
         changes = [{"filled_price": abs(self.amount())}, {"trade": None}, {"side": "sell"}, self._stamps()]
         changes += [{"filled_at": self.instant()}, {"signal_at": None}, {"symbol": "EUR/USD"}]
         changes += [{"expected_price": 0}, {"arrival_price": abs(self.amount())}, {"filled_quantity": None}]
-        self._some_orders(3).update(**self.random.choice(changes))
-        if self.random.random() < 0.3 and (trade := self._some_trades(1).first()):
-            self._some_orders(1).update(trade=trade)
+        return self._some_orders(3).update(**self.random.choice(changes))
+
+    def assign_orders(self):
+        trade = self._some_trades(1).first()
+        return trade and self._some_orders(2).update(trade=trade)
 
     def change_capital(self):
         capital = self.random.choice([None, Decimal("0.5"), abs(self.amount()) + 1])
-        Deployment.objects.filter(pk=self.random.choice(self.deployments).pk).update(capital=capital)
+        return Deployment.objects.filter(pk=self.random.choice(self.deployments).pk).update(capital=capital)
 
     def delete_trades(self):
-        self._some_trades(4 if Trade.objects.count() < MOST else 80, orders=None).delete()
+        return self._delete(
+            "trading_trade t", Trade, "NOT EXISTS (SELECT 1 FROM trading_order o WHERE o.trade_id = t.id)"
+        )
 
     def delete_orders(self):
-        self._some_orders(2 if Order.objects.count() < MOST else 80).delete()
+        return self._delete("trading_order t", Order, "1 = 1")
+
+    def _delete(self, table, model, where):
+        most = self.random.randint(1, 5 if model.objects.count() < MOST else 30)
+        found = f"SELECT t.id FROM {table} WHERE t.id >= %s AND {where} ORDER BY t.id LIMIT %s"
+        return sql(f"DELETE FROM {table.split()[0]} WHERE id IN ({found})", self._first(model), most)
 
     # --- dice ---------------------------------------------------------------------------------------------------
     def instant(self):
@@ -191,10 +219,16 @@ class History:
 
     def _some(self, model, most, lookups):
         """From 1 to `most` rows that stand together, as a queryset that can be changed."""
-        least, greatest = model.objects.aggregate(Min("pk"), Max("pk")).values()
-        first = (least or 0) + self.random.randrange((greatest or 0) - (least or 0) + 1)
-        rows = model.objects.filter(pk__gte=first, **lookups).order_by("pk")
-        return model.objects.filter(pk__in=list(rows.values_list("pk", flat=True)[: self.random.randint(1, most)]))
+        rows = model.objects.filter(pk__gte=self._first(model), **lookups).order_by("pk").values("pk")
+        return model.objects.filter(pk__in=rows[: self.random.randint(1, most)])
+
+    def _first(self, model):
+        """Where to begin: any id, more or less; which there are is looked at now and then."""
+        uses, least, greatest = self.ids.get(model, (0, 0, 0))
+        if not uses:
+            uses, (least, greatest) = 20, model.objects.aggregate(Min("pk"), Max("pk")).values()
+        self.ids[model] = uses - 1, least, greatest
+        return (least or 0) + self.random.randrange(max(1, (greatest or 0) - (least or 0) - 5))
 
     def _file(self, rows):
         return [Row(line, dict(row)) for line, row in enumerate(rows, 2)]
@@ -207,3 +241,4 @@ class History:
 def sql(text, *params):
     with connection.cursor() as cursor:
         cursor.execute(text, params)
+        return cursor.rowcount

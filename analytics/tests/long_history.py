@@ -9,6 +9,7 @@ done by two writers at once, while a reader asks and compares. At the end every 
 
 import argparse
 import json
+import logging
 import sys
 import time
 from collections import Counter
@@ -33,9 +34,9 @@ from .comparison import SMALL, differences, one_moment
 from .history import START, History
 
 
-def say(text):
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+def say(text, where=sys.stdout):
+    where.write(f"{text}\n")
+    where.flush()
 
 
 class Differs(Exception):
@@ -48,17 +49,18 @@ def main(arguments=None):
     )
     parser.add_argument("--changes", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--every", type=int, default=100, help="compare after so many changes (default: 100)")
+    parser.add_argument("--every", type=int, default=200, help="compare after so many changes (default: 200)")
     options = parser.parse_args(arguments)
 
     for module, values in SMALL.items():
         for name, value in values.items():
             setattr(module, name, value)
+    logging.disable(logging.INFO)
     began = time.monotonic()
     try:
         outcome = run(options.changes, options.seed, options.every)
     except Differs as error:
-        say(json.dumps({"differs": str(error)}))
+        say(json.dumps({"changes": 0, "differences": [str(error)]}))
         return 1
     say(json.dumps(outcome | {"seconds": round(time.monotonic() - began)}, indent=1))
     return 1 if outcome["differences"] else 0
@@ -69,13 +71,13 @@ def run(changes, seed, every):
     scopes = scopes_of(deployments)
     alone, together = changes - changes // 3, changes // 3
     history = History(deployments, seed, "alone")
-    compared = 0
-    for number in range(1, alone + 1):
+    compared = due = 0
+    while (number := history.kinds.total()) < alone:
         history.step()
-        if number % every == 0:
-            compared += compare(history, scopes, f"after change {number}")
-            if number % (50 * every) == 0:
-                say(f"{number} changes, {compared} comparisons, all equal")
+        if number >= due:
+            compared, due = compared + compare(history, scopes, f"after change {number}"), due + every
+            if number % 5000 < every:
+                say(f"{number} changes, {compared} comparisons, all equal", sys.stderr)
     writers = [History(deployments, seed + number, f"writer {number}") for number in (1, 2)]
     asked = write_and_ask(writers, together, scopes, seed)
     for scope in scopes:
@@ -131,7 +133,7 @@ def write_and_ask(writers, changes, scopes, seed):
 
     def write(history):
         try:
-            for _ in range(changes // len(writers)):
+            while history.kinds.total() < changes // len(writers):
                 try:
                     history.step()
                 except refused:
@@ -151,6 +153,7 @@ def write_and_ask(writers, changes, scopes, seed):
                 with one_moment():
                     expect_equal(scope, span, f"beside the writers, comparison {ended['comparisons']}")
                 ended["comparisons"] += 3
+                over.wait(0.1)
         except Exception as error:
             errors.append(error)
         finally:

@@ -19,12 +19,11 @@ def test_a_random_history_leaves_no_difference(seed):
         history.insert_trades()
         history.insert_orders()
 
-    for number in range(150):
+    for number in range(70):
         history.step()
-        if number % 3 == 0:
-            compare(history, scopes, f"after change {number}")
+        compare(history, scopes, f"after step {number}")
 
-    assert len(history.kinds) == len(history.weights)
+    assert history.kinds.keys() >= {"import_trades", "correct", "reopen", "rewrite", "move", "delete_trades"}
     assert {kind for (kind,) in Rollup.objects.values_list("kind")} == {*Rollup.Kind}
     assert LatencyBlock.objects.filter(level=1).exists() and SlippageBlock.objects.filter(level=1).exists()
     assert Answer.objects.exists()

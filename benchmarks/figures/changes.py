@@ -1,24 +1,33 @@
 """
 Figures after changes: performance, latency and slippage against the raw rows, while trades and orders change anew.
 
-Round after round the rows of the trader with most trades are changed behind the platform's back, in the database: rows
-inserted late, between old ones and at instants that others have, results corrected, rows deleted; and by the API, a
-correction. After each change all three are asked for and compared with what the database makes of the raw rows.
+Two parts. A random history of imports, corrections, reopenings, deletions and SQL straight into the database, from one
+seed, on a database of its own with blocks of a few rows (`analytics.tests.long_history`): performance, latency and
+slippage are compared with the raw rows every 200 changes; the last third is done by two writers at once beside a
+reader; at the end every block and kept answer is verified. Then, on a large database: round after round the rows of the
+trader with most trades are changed behind the platform's back, in the database: rows inserted late, between old ones
+and at instants that others have, results corrected, rows deleted; and by the API, a correction. After each change all
+three are asked for and compared with what the database makes of the raw rows.
 Reached: count, wins, losses, PnL and drawdown always equal; percentiles exact below 50,000 orders, else within 1
 percent.
 """
 
+import json
+import subprocess
+import sys
 from random import Random
 
 from faults.figures import Measured
 from faults.load import expect
+from faults.servers import StandError
+from faults.stand import ROOT
 
 from .. import pages, truth
 from ..servers import MeasuredServer
 
 REACH = "always equal to the raw rows"
-FULL = {"trades": 500_000, "rounds": 60}
-QUICK = {"trades": 50_000, "rounds": 8}
+FULL = {"trades": 500_000, "rounds": 60, "history": 100_000}
+QUICK = {"trades": 50_000, "rounds": 8, "history": 1_000}
 EXACT_BELOW, DUE_ERROR = 50_000, 0.01
 # Each takes the trader and an offset into the trader's rows.
 COPY_TRADE = """
@@ -53,7 +62,9 @@ CHANGES = {
 
 
 def measure(stand, sizes, advance):
-    filled, dice, wrong = stand.at(sizes["trades"]), Random(stand.seed), []
+    history = long_history(stand, sizes["history"], advance)
+    wrong = [f"in the history: {what}" for what in history["differences"]]
+    filled, dice = stand.at(sizes["trades"]), Random(stand.seed)
     largest, trades = filled.owners()[0]
     [[strategy]] = filled.rows("SELECT min(id) FROM trading_strategy WHERE user_id = %s", largest)
     names = list(CHANGES)
@@ -68,8 +79,32 @@ def measure(stand, sizes, advance):
                 body = {"result": f"{dice.randrange(100)}.75"}
                 expect(server.staff("supervisor").patch(f"/api/v1/trades/{trade['id']}/", body), 200)
             wrong += [f"after {name}: {what}" for what in differences(server, largest, strategy)]
-    said = f"{sizes['rounds']} changes, all equal" if not wrong else f"not equal: {'; '.join(wrong[:3])}"
-    return Measured(not wrong, said, {"changes": sizes["rounds"], "wrong": wrong})
+    counts = f"{history['changes']:,} changes of small scopes and {sizes['rounds']} of a large one"
+    said = f"{counts}, all equal" if not wrong else f"not equal: {'; '.join(wrong[:3])}"
+    return Measured(not wrong, said, {"rounds": sizes["rounds"], "history": history, "wrong": wrong})
+
+
+def long_history(stand, changes, advance):
+    """
+    What `analytics.tests.long_history` tells of so many changes.
+
+    :raises StandError: if it fails otherwise than by a difference
+    """
+    with stand.fresh() as fresh:
+        command = [sys.executable, "-m", "analytics.tests.long_history", "--changes", changes, "--seed", stand.seed]
+        environment = fresh.environment | {"DJANGO_SETTINGS_MODULE": "support_platform.settings"}
+        with subprocess.Popen(
+            [*map(str, command)], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            said = []
+            for line in process.stderr:
+                said.append(line)
+                if line.split()[0].isdigit():
+                    advance(int(line.split()[0]), changes)
+            told = process.stdout.read()
+        if not told:
+            raise StandError(f"The history ended: {''.join(said)[-600:]}")
+    return json.loads(told)
 
 
 def differences(server, user, strategy):
