@@ -58,7 +58,8 @@ def measure(stand, sizes, advance):
     closed = min(count for _, count in strategies)
     waited = [single.middle(costs, when, "wall_ms") for when in ("first", "after")]
     said = (
-        f"{closed:,} trades: first {first:.0f} ms, after {after:.1f} ms CPU ({waited[0]:.0f} and {waited[1]:.0f} waited); "
+        f"{closed:,} trades: first {first:.0f} ms, after {after:.1f} ms CPU "
+        f"({waited[0]:.0f} and {waited[1]:.0f} ms waited); "
         f"first with nothing made ready {unready['cpu_ms']:.0f} ms"
     )
     reached = first <= DUE["first"] and after <= DUE["after"]
