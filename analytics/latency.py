@@ -151,5 +151,8 @@ DEFINITIONS = {
     "latency_ms": ("Of one order: total, else execution, else acknowledgement, else decision; null without any."),
     "timestamp": "Of one order: the first known of signal_at, sent_at, acknowledged_at, filled_at.",
     "records": "The newest orders by timestamp, those without one last.",
-    "series": ("Per UTC interval of the orders' timestamp; orders without one and empty intervals are left out."),
+    "series": (
+        "Per UTC interval of the orders' timestamp; orders without one and empty intervals are left out. Its "
+        "percentiles are linear and exact, whatever method says of the stages."
+    ),
 }

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from django.contrib.auth import get_user_model
 from django.db import Error as DatabaseError
 from django.db import connection, transaction
-from django.db.models import Count, Exists, OuterRef, Q, Subquery
+from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
 
 from trading.models import Deployment, Strategy, Trade
 
@@ -74,7 +74,7 @@ class Reading:
         self.rollup, self.scope = rollup, scope
         # The journal comes first: if a note is worked in and taken away meanwhile, the blocks are the new ones.
         self.touches = list(rollup.touches().values_list("id", "low", "high", "first_trade", "last_trade"))
-        self.version = Rollup.objects.filter(pk=rollup.pk).values_list("version", flat=True).first()
+        self.version = None
         self.entries, self.fresh, self.replaced = None, [], []
         self.is_worth_keeping = len(self.touches) > WAITING
         # What all blocks fold to, JSON-ready, if it is not remembered yet.
@@ -104,7 +104,7 @@ class Reading:
         """What all blocks were folded to, if that still holds; None where it does not."""
         if self.touches:
             return None
-        answers = Answer.objects.filter(rollup=self.rollup, version=self.version)
+        answers = Answer.objects.filter(rollup=self.rollup, version=F("rollup__version"))
         found = list(answers.values_list("folded", flat=True))
         return json.loads(found[0]) if found else None
 
@@ -113,6 +113,7 @@ class Reading:
         if self.entries is not None:
             return self
         self.entries, self.rest = [], rest
+        self.version = Rollup.objects.filter(pk=self.rollup.pk).values_list("version", flat=True).first()
         for is_stale, positions in groupby(range(len(self.kept) + 1), key=self.stale.__contains__):
             positions = list(positions)
             if is_stale:

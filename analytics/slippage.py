@@ -276,5 +276,8 @@ DEFINITIONS = {
     "worst": "The at most 10 orders of the largest bps; ties by larger cost, then by order id.",
     "timestamp": "Of one order: the first known of signal_at, sent_at, acknowledged_at, filled_at.",
     "records": "The newest orders by timestamp, those without one last; excluded tells why one has no bps.",
-    "series": ("Per UTC interval of the orders' timestamp; orders without one and empty intervals are left out."),
+    "series": (
+        "Per UTC interval of the orders' timestamp; orders without one and empty intervals are left out. Its "
+        "percentiles are linear and exact, whatever method says of the others."
+    ),
 }
