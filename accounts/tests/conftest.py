@@ -1,5 +1,3 @@
-import time
-
 import pytest
 
 from accounts import session_operations
@@ -9,10 +7,8 @@ from support_platform.audit import Actor
 
 
 @pytest.fixture(autouse=True)
-def one_window(monkeypatch):
-    """The limits' windows begin with the test, so that none straddles two of them and counts less."""
-    start = int(time.time())
-    monkeypatch.setattr("django_ratelimit.core._get_window", lambda value, period: start + period)
+def always_in_one_window(one_window):
+    """For every test here."""
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ there raises, so that this list cannot fall behind the code.
 from .found import locks, rights, transactions
 from .guard import ROOT, Guard
 from .named import NAMED
+from .second_factor import SECOND_FACTOR
 
 __all__ = ["ROOT", "Guard", "all_guards"]
 
 
 def all_guards():
-    return [*rights(), *transactions(), *locks(), *NAMED]
+    return [*rights(), *transactions(), *locks(), *NAMED, *SECOND_FACTOR]

@@ -12,6 +12,7 @@ from support_platform.tests.test_console_login import LOGIN, log_in
 
 CODE, PAGE, SESSIONS = "/admin/login/code/", "/admin/second_factor/", "/admin/sessions/"
 RECOVERY = "abcd-efgh-ijkl-mnop"
+pytestmark = pytest.mark.usefixtures("one_window")
 
 
 @pytest.fixture

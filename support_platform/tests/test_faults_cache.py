@@ -14,7 +14,7 @@ from rest_framework.exceptions import Throttled
 from rest_framework.test import APIRequestFactory
 
 from accounts.models import User
-from accounts.tests.factories import PASSWORD, TraderFactory
+from accounts.tests.factories import PASSWORD, SecondFactorFactory, TraderFactory
 from support_platform import throttling
 from support_platform.exceptions import Unavailable
 from support_platform.tests.calls import all_calls, assert_problem
@@ -313,6 +313,20 @@ def test_the_console_changes_nothing_without_the_cache(console, trader, events, 
     assert events() == []
     trader.refresh_from_db()
     assert (trader.version, trader.is_active) == (1, True)
+
+
+def test_without_the_cache_no_code_is_looked_at(agent, phone, down):
+    factor = SecondFactorFactory(user=agent.user)
+    console = Console()
+    console.post("/admin/login/", {"username": agent.user.email, "password": PASSWORD})
+    down()
+
+    answer = console.post("/admin/login/code/", {"code": phone.code()})
+
+    assert answer.status_code == 503
+    factor.refresh_from_db()
+    assert factor.last_step == -1
+    assert console.get("/admin/").status_code == 302
 
 
 def test_console_and_api_count_the_same_writes(console, agent, trader, limit):
