@@ -20,7 +20,8 @@ def pages(broker):
     """The addresses of the main pages, all with something on them."""
     case = Case(broker)
     rows = (case.trader, case.strategy, case.deployment, case.trades[0], case.order, case.scanner)
-    return ["/admin/", *map(address, (*LISTS, *rows)), "/admin/password_change/"]
+    own = ["/admin/password_change/", "/admin/second_factor/", "/admin/sessions/"]
+    return ["/admin/", *map(address, (*LISTS, *rows)), *own]
 
 
 def findings(person, **options):
