@@ -242,6 +242,7 @@ AUDIT_INVERSES = ("accounts.inverses.INVERSES", "trading.inverses.INVERSES")
 
 CONSOLE_PANELS = contents.PANELS
 CONSOLE_LATER_PANELS = contents.LATER_PANELS
+CONSOLE_MATTERS = contents.MATTERS
 
 LOGIN_URL = "admin:login"
 SESSION_COOKIE_AGE = 12 * 3600

@@ -23,7 +23,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from rest_framework.exceptions import Throttled
 from rest_framework.throttling import BaseThrottle
 
-from . import logs
+from . import logs, refusals
 from .environment import parse_rate
 from .exceptions import Unavailable
 
@@ -93,6 +93,20 @@ class Cache:
         used = usage["count"] if usage["limit"] else limit + 1
         # A window ends with the second named by time_left, so one second more is always enough.
         return Usage(bucket, key, limit, window, used, max(1, usage["time_left"] + 1))
+
+    def note_refusal(self, bucket, broker_id):
+        """For the console's home page. While the cache is away it goes unnoted, and nothing waits for it."""
+        if not self._may_be_asked():
+            return
+        try:
+            refusals.count_up(bucket, broker_id)
+        except (RedisConnectionError, RedisTimeoutError, OSError):
+            self._ask_again_at = time.monotonic() + self.PAUSE
+        except Exception as error:
+            self._ask_again_at = None
+            logs.event("refusal_not_counted", level=logging.WARNING, error=type(error).__name__)
+        else:
+            self._ask_again_at = None
 
     def _may_be_asked(self):
         with self._lock:
@@ -166,6 +180,8 @@ def count(request, bucket, key, value, *, then=()):
     noted.extend(found)
     if any(usage.exceeded for usage in found):
         logs.event("rate_limited", level=logging.WARNING, bucket=bucket, key=key, ip=client_address(http_request))
+        # Whose a login is, nobody knows yet; any other is counted once the caller is known.
+        _shared.note_refusal(bucket, None if bucket == "login" else request.user.broker_id)
         next_ones = [usage for other in then for usage in usages(http_request, *other, increment=False)]
         raise Throttled(wait=max(usage.reset for usage in (*noted, *next_ones) if not usage.remaining))
 

@@ -11,25 +11,23 @@ from typing import NamedTuple
 
 from django.contrib.auth import get_user_model
 
+from accounts.reach import ours_among
+
 # How many rows of all brokers are looked at, and up to how many traders are few.
 MAX_FOUND_AMONG = 2_000
-MAX_NEWEST_AMONG = 20_000
-MAX_NEWEST = 10_000
+MAX_NEWEST_AMONG = 10_000
+MAX_NEWEST = 5_000
 FEW_TRADERS = 1_000
+FEW_FIELDS = 2
 
 
 def few_traders(staff):
-    """The ids of all traders within reach, or None when they are many."""
-    traders = get_user_model().objects.visible_to(staff).order_by().values_list("pk", flat=True)
-    traders = list(traders[: FEW_TRADERS + 1])
-    return traders if len(traders) <= FEW_TRADERS else None
-
-
-def _ours_among(staff, rows, most):
-    """(the ids of those of the first `most` rows that are within reach, whether there were no more rows)."""
-    looked_at = list(rows.values_list("pk", "user__broker_id", "user__is_staff")[:most])
-    ours = [pk for pk, broker_id, is_staff in looked_at if broker_id == staff.broker_id and not is_staff]
-    return ours, len(looked_at) < most
+    """The ids of all traders within reach, or None when they are many; read once for a request, as `staff` is."""
+    if not hasattr(staff, "few_traders"):
+        traders = get_user_model().objects.visible_to(staff).order_by().values_list("pk", flat=True)
+        traders = list(traders[: FEW_TRADERS + 1])
+        staff.few_traders = traders if len(traders) <= FEW_TRADERS else None
+    return staff.few_traders
 
 
 def ids_within_reach(staff, model, condition, apart, limit):
@@ -42,11 +40,9 @@ def ids_within_reach(staff, model, condition, apart, limit):
     rows = model.objects.filter(condition).order_by()
     if staff.broker_id is None:
         return list(rows.visible_to(staff).values_list("pk", flat=True)[:limit])
-    ours, is_all = _ours_among(staff, rows, MAX_FOUND_AMONG)
-    if is_all or len(ours) >= limit:
-        return ours[:limit]
-    traders = few_traders(staff)
-    if traders is None:
+    ours, is_all = ours_among(staff, rows, MAX_FOUND_AMONG)
+    ours = [pk for (pk,) in ours[:limit]]
+    if is_all or len(ours) == limit or (traders := few_traders(staff)) is None:
         return ours
     rows = model.objects.filter(apart, user__in=traders).order_by()
     return list(rows.values_list("pk", flat=True)[:limit])
@@ -63,17 +59,24 @@ def newest(staff, rows, column, limit, *fields):
     """
     The newest at most `limit` rows within reach, by a column that has an index of its own and one after the trader.
 
-    For a broker whose rows are few among those of all and whose traders are many, only those among the newest 20,000.
+    For a broker whose rows are few among those of all and whose traders are many, only those among the newest 10,000.
     """
     order = (f"-{column}", "-pk")
     rows = rows.filter(**{f"{column}__isnull": False}).order_by(*order)
     if staff.broker_id is None:
         found = list(rows.visible_to(staff).values_list("pk", *fields)[: limit + 1])
         return Newest(found[:limit], len(found) <= limit)
-    ours, is_all = _ours_among(staff, rows, MAX_NEWEST_AMONG)
+    # Of the rows of others no more is read than tells whose they are, and what hardly costs more.
+    read_along = fields if len(fields) <= FEW_FIELDS else ()
+    ours, is_all = ours_among(staff, rows, MAX_NEWEST_AMONG, *read_along)
     if not is_all and len(ours) < limit and (traders := few_traders(staff)) is not None:
-        of_traders = list(rows.filter(user__in=traders).order_by().values_list("pk", flat=True)[: limit + 1])
+        of_traders = rows.filter(user__in=traders).order_by().values_list("pk", column, *fields)
+        of_traders = list(of_traders[: limit + 1])
         if len(of_traders) <= limit:
-            ours, is_all = of_traders, True
-    shown = rows.model.objects.filter(pk__in=ours[:limit]).order_by(*order).values_list("pk", *fields)
-    return Newest(list(shown), is_all and len(ours) <= limit)
+            of_traders.sort(key=lambda row: (row[1], row[0]), reverse=True)
+            return Newest([(pk, *values) for pk, _, *values in of_traders], True)
+    is_all, ours = is_all and len(ours) <= limit, ours[:limit]
+    if read_along or not fields:
+        return Newest(ours, is_all)
+    found = rows.model.objects.filter(pk__in=[pk for (pk,) in ours]).order_by(*order).values_list("pk", *fields)
+    return Newest(list(found), is_all)

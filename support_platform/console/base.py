@@ -22,7 +22,7 @@ from support_platform.decimals import format_decimal
 from support_platform.models import AuditEvent
 from support_platform.retries import retried
 
-from . import lists, panels
+from . import home, lists, panels
 from .actions import ActionsMixin
 from .attempts import attempt
 from .search import SearchMixin
@@ -62,6 +62,8 @@ class OperationAdmin(SearchMixin, ActionsMixin, panels.PanelPagesMixin, ModelAdm
 
     def __init__(self, model, admin_site):
         super().__init__(model, admin_site)
+        if any(matter.model == model._meta.label_lower for matter in home.matters()):
+            self.list_filter = (*self.list_filter, home.AttentionFilter)
         self.audit_subject = model._meta.concrete_model._meta.model_name
         self.columns = {field.name: self._column(field) for field in model._meta.concrete_fields}
         named = {*self.fields, *self.list_display}

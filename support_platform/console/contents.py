@@ -5,6 +5,7 @@ rows, by their names, for the ground knows no app (panels.py). The settings take
 
 FIGURES = [f"analytics.panels.{figures}Panel" for figures in ("Performance", "Latency", "Slippage")]
 PANELS = {
+    "home": ["support_platform.console.home.AttentionPanel", "analytics.home.FiguresPanel"],
     "accounts.user": [
         "accounts.panels.ContactPanel",
         "trading.trader_panels.DeploymentsPanel",
@@ -49,3 +50,13 @@ PANELS = {
 
 # Those of them that come after the page, by a request of their own: nobody waits for figures to see who a trader is.
 LATER_PANELS = dict.fromkeys(("accounts.user", "trading.strategy", "trading.deployment"), FIGURES)
+
+# What the home page looks for, and tells when there is some (home.py).
+MATTERS = [
+    "trading.home.DeploymentsInTrouble",
+    "trading.home.InactiveWithDeployments",
+    "trading.home.UnansweredOrders",
+    "accounts.home.UndeliveredMails",
+    "accounts.home.UnconfirmedEmails",
+    "trading.home.RecentCorrections",
+]

@@ -27,6 +27,7 @@ UNFOLD = {
         lambda request: static("support_platform/dialogs.css"),
         lambda request: static("support_platform/rows.css"),
         lambda request: static("support_platform/trader.css"),
+        lambda request: static("support_platform/home.css"),
     ],
     "SCRIPTS": [
         lambda request: static("support_platform/console.js"),

@@ -145,6 +145,9 @@ class ConsoleSite(UnfoldAdminSite):
         return navigation(request, self.get_app_list(request))
 
     def index(self, request, extra_context=None):
+        lists.check_parameters(
+            request.GET, {name for panel in panels.panels_of(panels.HOME) for name in panel.parameters}
+        )
         own = AuditEvent.objects.visible_to(request.user).filter(actor_id=request.user.pk).order_by("-at", "-id")[:10]
         shown = {"own_events": own, "panels": panels.rendered(panels.HOME, request)}
         return super().index(request, {**shown, **(extra_context or {})})
