@@ -181,7 +181,8 @@ def count(request, bucket, key, value, *, then=()):
     if any(usage.exceeded for usage in found):
         logs.event("rate_limited", level=logging.WARNING, bucket=bucket, key=key, ip=client_address(http_request))
         # Whose a login is, nobody knows yet; any other is counted once the caller is known.
-        _shared.note_refusal(bucket, None if bucket == "login" else request.user.broker_id)
+        caller = None if bucket == "login" else getattr(request, "user", None)
+        _shared.note_refusal(bucket, getattr(caller, "broker_id", None))
         next_ones = [usage for other in then for usage in usages(http_request, *other, increment=False)]
         raise Throttled(wait=max(usage.reset for usage in (*noted, *next_ones) if not usage.remaining))
 

@@ -17,7 +17,7 @@ DAY = timedelta(days=1)
 
 
 def _running_of_inactive(request):
-    """[(deployment's id, trader's id, status)] of what runs for the newest inactive traders, read once for a request."""
+    """[(deployment's id, trader's id, status)] of what runs for the newest inactive traders, read once a request."""
     if not hasattr(request, "running_of_inactive"):
         inactive = User.objects.visible_to(request.user).filter(is_active=False).order_by("-pk")
         inactive = list(inactive.values_list("pk", flat=True)[:MAX_LOOKED_AT])
