@@ -194,5 +194,9 @@ def _named(site, request, term):
         ]
     names.append(("Change your password", "page", reverse("admin:password_change"), "password"))
     for title, kind, address, icon in names:
-        if term.lower() in title.lower():
+        if any(title.lower()[at:].startswith(term.lower()) for at in _word_starts(title)):
             yield title, kind, address, icon
+
+
+def _word_starts(text):
+    return [match.start() for match in re.finditer(r"\S+", text)]
