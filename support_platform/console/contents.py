@@ -1,6 +1,6 @@
 """
 What the console's pages are made of besides a row's own fields, in their order: panels of "home", and of each model's
-rows, by their names, for the ground knows no app (panels.py). The settings take both tables from here.
+rows, by their names, for the ground knows no app (panels.py). The settings take the tables from here.
 """
 
 FIGURES = [f"analytics.panels.{figures}Panel" for figures in ("Performance", "Latency", "Slippage")]
