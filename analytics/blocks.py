@@ -131,7 +131,8 @@ def cut_tail(columns: Columns) -> list[Block]:
     return [block(columns.part(*stretch)) for stretch in stretches.full(columns.closed, BLOCK)]
 
 
-def block(columns: Columns, interval: int = DAY) -> Block:
+def block(columns: Columns, interval: int | None = DAY) -> Block:
+    """Without an interval it has no days, which is good for `figures` alone."""
     closed, taken, results, fees = columns
     won, lost = [r for r in results if r > 0], [r for r in results if r < 0]
     instants, running = _steps(closed, results)
@@ -156,7 +157,7 @@ def block(columns: Columns, interval: int = DAY) -> Block:
         fall=fall,
         peak_at=running.index(peaks[trough_at]),
         trough_at=trough_at,
-        days=Days(*map(list, zip(*_days(columns, instants, interval), strict=True))),
+        days=Days(*map(list, zip(*_days(columns, instants, interval), strict=True))) if interval else None,
         instants=_compact(instants),
         running=_compact(running),
     )

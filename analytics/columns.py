@@ -7,11 +7,13 @@ On PostgreSQL each column comes as one value; on SQLite row by row.
 import sys
 from array import array
 from bisect import bisect_left
+from functools import cache
 
 import psycopg
 from django.db import connection
-from django.db.models import F
+from django.db.models import BigIntegerField, F
 
+from support_platform.statements import Given, Written, for_all_threads
 from trading.models import Order, Trade
 
 from . import latency_blocks, slippage, slippage_blocks
@@ -33,6 +35,33 @@ def closed_trades(scope, start, end):
         rows, 4, _instants("col1"), _instants("col2"), _amounts("col3"), _amounts("col4")
     )
     return Columns(_read_instants(closed), _read_instants(taken), _read_amounts(results), _read_amounts(fees))
+
+
+def results(deployment):
+    """(closed, result) of each closed trade of a deployment, in the order of their closing."""
+    rows = _results().rows(connection, {"deployment": deployment})
+    if connection.vendor != "postgresql":
+        return [(microseconds(closed), units(result)) for closed, result in rows]
+    ((closed, amounts),) = rows
+    return list(zip(_read_instants(closed), _read_amounts(amounts), strict=True))
+
+
+@cache
+def _results():
+    """Written once: each correction of a trade asks for it."""
+    rows = Trade.objects.closed().filter(deployment=Given("deployment", BigIntegerField())).order_by("closed_at")
+    with for_all_threads() as writing:
+        written = Written(rows.values_list("closed_at", "result").query, writing)
+        if writing.vendor == "postgresql":
+            written.sql = _in_columns(written.sql, 2, _instants("col1"), _amounts("col2"))
+            written.converters = []
+    return written
+
+
+def of_results(results):
+    """As `closed_trades`, with nothing where only `blocks.figures` will be asked for."""
+    closed = [at for at, _ in results]
+    return Columns(closed, closed, [result for _, result in results], [0] * len(closed))
 
 
 def order_stamps(scope, start, end):
@@ -122,11 +151,15 @@ def within(column, start, end):
 
 def _columns(rows, count, *aggregates):
     """One value for each aggregate of the rows' columns, which are called col1, col2 ... here."""
-    names = ", ".join(f"col{number}" for number in range(1, count + 1))
     sql, params = rows.query.sql_with_params()
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {', '.join(aggregates)} FROM ({sql}) AS found ({names})", params)  # noqa: S608
+        cursor.execute(_in_columns(sql, count, *aggregates), params)
         return cursor.fetchone()
+
+
+def _in_columns(sql, count, *aggregates):
+    names = ", ".join(f"col{number}" for number in range(1, count + 1))
+    return f"SELECT {', '.join(aggregates)} FROM ({sql}) AS found ({names})"  # noqa: S608
 
 
 def _instants(column):

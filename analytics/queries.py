@@ -1,18 +1,24 @@
 """Reads of the rows that are measured: exact Decimals, aware instants, no model instances."""
 
+from bisect import insort
 from datetime import datetime
 from decimal import Decimal, localcontext
 from typing import NamedTuple
+
+from django.db import connection
+from django.db.models import BigIntegerField
 
 from accounts.queries import find_trader
 from support_platform.decimals import format_decimal
 from support_platform.exceptions import OutOfReach
 from support_platform.instants import format_instant
+from support_platform.statements import Given, Statement
 from trading.models import Deployment, Order, Strategy, Trade
 
-from . import blocks, performance, readings, slippage
+from . import blocks, columns, readings, slippage
 from .latency import OrderTimes
 from .metrics import EXACT
+from .models import Rollup
 from .performance import ClosedTrade
 from .slippage import OrderPrices
 
@@ -114,12 +120,58 @@ def slippage_cost(scope, span):
 
 def deployment_figures(deployment):
     """What a correction of a trade moves, JSON-ready: the deployment's win rate, PnL and maximum drawdown."""
-    scope = {"deployment": deployment.pk}
-    with readings.performance_of(scope) as reading:
-        found = reading and reading.blocks(Span())
-    if found is None:
-        return json_ready(performance.figures(closed_trades(scope, Span()), deployment.capital))
-    return json_ready(blocks.figures(found, deployment.capital))
+    return DeploymentFigures(deployment).before
+
+
+class DeploymentFigures:
+    """
+    The figures of a deployment as they are, and as they are once one of its trades has changed.
+
+    Few trades are read once, and the changed one is put in its place; of many there are blocks, which are read again.
+    """
+
+    def __init__(self, deployment):
+        self.deployment = deployment
+        found = None if connection.in_atomic_block and not _ROLLUP.first(deployment=deployment.pk) else self._blocks()
+        self._results = columns.results(deployment.pk) if found is None else None
+        self.before = self._of_blocks(found) if found is not None else self._of_results(self._results)
+
+    def after(self, was, trade):
+        """Once `trade`, locked until now, has been changed and written; `was` is (closed_at, result) before that."""
+        if self._results is None:
+            return deployment_figures(self.deployment)
+        return self._of_results(_replaced(self._results, was, trade))
+
+    def _blocks(self):
+        with readings.performance_of({"deployment": self.deployment.pk}) as reading:
+            return reading and reading.blocks(Span())
+
+    def _of_results(self, results):
+        block = [blocks.block(columns.of_results(results), interval=None)] if results else []
+        return self._of_blocks(block)
+
+    def _of_blocks(self, found):
+        return json_ready(blocks.figures(found, self.deployment.capital))
+
+
+# Within a transaction none is begun.
+_ROLLUP = Statement(
+    lambda: Rollup.objects.filter(
+        kind=Rollup.Kind.PERFORMANCE, scope="deployment", scope_id=Given("deployment", BigIntegerField())
+    ),
+    ("id",),
+)
+
+
+def _replaced(results, was, trade):
+    """The results of closed trades, as (closed, result) in their order, with one trade's changed."""
+    results = list(results)
+    closed_at, result = was
+    if closed_at is not None:
+        results.remove((blocks.microseconds(closed_at), blocks.units(result)))
+    if trade.closed_at is not None:
+        insort(results, (blocks.microseconds(trade.closed_at), blocks.units(trade.result)))
+    return results
 
 
 def json_ready(figures):

@@ -10,11 +10,15 @@ import hmac
 import json
 from datetime import UTC
 from decimal import Decimal
+from functools import cache
 from ipaddress import ip_address
 
 from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS
+from django.db.models import BigIntegerField
 
 from .models import AuditChain, AuditEvent
+from .statements import Given, Insert, Statement, Update, columns_of
 
 # Every column but `id`, which the database gives only as the row is written. An empty (null) column is left out of what
 # is sealed, so that a column added later, empty in older events, breaks no seal.
@@ -50,10 +54,10 @@ def append(**columns):
     end = _locked_end(event.chain)
     event.sequence = end.length + 1
     values = {name: getattr(event, name) for name in SEALED}
-    values["seal"] = seal(values, end.seal, keys()[0])
-    event = AuditEvent.objects.create(**values)
-    end.length, end.seal = event.sequence, event.seal
-    end.save(update_fields=["length", "seal"])
+    event.seal = end.seal = seal(values, end.seal, keys()[0])
+    end.length = event.sequence
+    _new_event().write(event)
+    _moved_end().write(end)
     return event
 
 
@@ -83,8 +87,24 @@ def seal(event, previous, key):
     return hmac.digest(key, text.encode(), "sha256").hex()
 
 
+@cache
+def _new_event():
+    return Insert(AuditEvent)
+
+
+@cache
+def _moved_end():
+    return Update(AuditChain, ["length", "seal"])
+
+
+_END = Statement(
+    lambda: AuditChain.objects.select_for_update().filter(pk=Given("chain", BigIntegerField())), columns_of(AuditChain)
+)
+
+
 def _locked_end(chain):
-    end = AuditChain.objects.select_for_update().filter(pk=chain).first()
+    found = _END.first(chain=chain)
+    end = AuditChain.from_db(DEFAULT_DB_ALIAS, columns_of(AuditChain), found) if found else None
     if end is None:
         # The chain's first event. Of two at once one makes the row, and the other waits for it here.
         AuditChain.objects.bulk_create([AuditChain(pk=chain)], ignore_conflicts=True)

@@ -15,7 +15,7 @@ from django.db.models import Expression, Func, TextField
 from django.db.models.sql import Query
 from rest_framework import serializers
 
-from .decimals import ExactDecimalField
+from .decimals import ExactDecimalField, format_decimal
 from .fields import DecimalField, InstantField
 from .statements import Written
 
@@ -95,9 +95,10 @@ class Reader:
     def __init__(self, serializer_class):
         fields = {name: field for name, field in serializer_class().fields.items() if not field.write_only}
         self.serializer_class, self.model = serializer_class, serializer_class.Meta.model
-        self.columns, self.conversions, annotated = {}, [], []
+        self.columns, self.conversions, self._attributes, annotated = {}, [], [], []
         for name, field in fields.items():
             column, conversion = self._column(name, field)
+            self._attributes.append((name, *self._attribute(field)))
             if isinstance(column, str):
                 annotated.append((name, column))
             else:
@@ -135,6 +136,22 @@ class Reader:
                 if (value := row[name]) is not None:
                     row[name] = convert(value)
         return rows
+
+    def of(self, instance):
+        """The same of an instance of the model."""
+        row = {}
+        for name, attribute, convert in self._attributes:
+            value = getattr(instance, attribute)
+            row[name] = value if convert is None or value is None else convert(value)
+        return row
+
+    def _attribute(self, field):
+        """(the attribute that has a field's value, how to convert it or None)"""
+        column = {column.name: column for column in self.model._meta.concrete_fields}.get(field.source)
+        attribute = column.attname if column is not None else field.source
+        if type(field) is DecimalField:
+            return attribute, format_decimal
+        return attribute, None if type(field) in _AS_KEPT else field.to_representation
 
     def _columns_for(self, compiler):
         vendor = compiler.connection.vendor

@@ -237,7 +237,7 @@ CONSOLE_SECOND_FACTOR = env.choice("CONSOLE_SECOND_FACTOR", "optional", ("option
 # here: what a trader's deactivation does with deployments, what a correction's impact is measured with, and what
 # undoes which change.
 DEPLOYMENT_TREATMENT = "trading.deployments.treat_deployments"
-DEPLOYMENT_FIGURES = "analytics.queries.deployment_figures"
+DEPLOYMENT_FIGURES = "analytics.queries.DeploymentFigures"
 AUDIT_INVERSES = ("accounts.inverses.INVERSES", "trading.inverses.INVERSES")
 
 CONSOLE_PANELS = contents.PANELS

@@ -10,11 +10,12 @@ another's reach. Lists that cannot be had this way (a search) are written anew e
 
 from typing import NamedTuple
 
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import BigIntegerField, DateTimeField, F
 from django.db.models.fields.tuple_lookups import TupleGreaterThan, TupleLessThan
 
 from . import rows
-from .statements import Given, for_all_threads
+from .statements import Given, Written, columns_of, for_all_threads
 
 # More are forgotten together. In practice there are some dozens.
 MOST = 500
@@ -85,6 +86,10 @@ class Listing:
         found = self.read_by.read(self._written("one", self._row_of), self._values(pk=pk), is_prepared=True)
         return found[0] if found else None
 
+    def instance(self, pk):
+        """The row of this id as an instance of its model, with its trader, without the view's annotations; or None."""
+        return self._written("instance", self._row_of, write=_Instances).first(self._values(pk=pk))
+
     def _filtered(self, staff, given):
         queryset = self.view.rows(staff)
         return self.filters.applied(queryset, given) if self.filters else queryset
@@ -100,18 +105,39 @@ class Listing:
     def _row_of(self, caller, key):
         return self._filtered(caller, {}).filter(pk=Given("pk", BigIntegerField()))
 
-    def _written(self, key, build, **how):
-        shape = type(self.view), key, self.staff.broker_id is None
+    def _written(self, key, build, *, write=None, **how):
+        shape = type(self.view), self.read_by, key, self.staff.broker_id is None
         for answered, written in _written.get(shape, ()):
             if all(self.staff.has_perm(right) == answer for right, answer in answered.items()):
                 return written
         caller = Caller(self.staff)
         with for_all_threads() as connection:
-            written = self.read_by.written(build(caller, key), connection, **how)
+            written = (write or self.read_by.written)(build(caller, key), connection, **how)
         if len(_written) > MOST:
             _written.clear()
         _written[shape] = [*_written.get(shape, ()), (caller.answered, written)]
         return written
+
+
+class _Instances:
+    """Reads instances of a queryset's model with the traders that they belong to, if they do."""
+
+    def __init__(self, queryset, connection):
+        self.model, self.owner = queryset.model, None
+        names = self.names = columns_of(self.model)
+        if "user_id" in self.names:
+            self.owner = self.model._meta.get_field("user").related_model
+            names = (*names, *columns_of(self.owner, "user__"))
+        self.written = Written(queryset.values_list(*names).query, connection)
+
+    def first(self, given):
+        found = self.written.rows(connections[DEFAULT_DB_ALIAS], given, is_prepared=True)
+        if not found:
+            return None
+        row = self.model.from_db(DEFAULT_DB_ALIAS, self.names, found[0][: len(self.names)])
+        if self.owner:
+            row.user = self.owner.from_db(DEFAULT_DB_ALIAS, columns_of(self.owner), found[0][len(self.names) :])
+        return row
 
 
 class Rows:

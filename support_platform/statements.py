@@ -13,6 +13,8 @@ from functools import cached_property, partial
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, NotSupportedError, connections
 from django.db.models import Expression, IntegerField
+from django.db.models.sql import InsertQuery, UpdateQuery
+from django.db.transaction import TransactionManagementError
 
 _PLACES = re.compile("%[%s]")
 
@@ -44,10 +46,11 @@ class Written:
     def __init__(self, query, connection, *, is_limited=False, converters=None):
         compiler = query.get_compiler(connection=connection)
         self.sql, self.params = compiler.as_sql()
+        self.locks = query.model if query.select_for_update else None
         if is_limited:
             self.sql, self.params = f"{self.sql} LIMIT %s", (*self.params, Given("limit", IntegerField()))
         found = compiler.get_converters([expression for expression, _, _ in compiler.select])
-        self._converters = [*found.items(), *(converters or {}).items()]
+        self.converters = [*found.items(), *(converters or {}).items()]
         if connection.vendor == "postgresql":
             self._write_constants()
         self._values = [
@@ -62,8 +65,10 @@ class Written:
         With `is_prepared` PostgreSQL plans it once for each connection, and not anew for the values of each run: for
         what is found by a unique key, where planning takes ten times as long as running.
         """
-        rows = _fetched(connection, self.sql, self.values(given), is_prepared)
-        return [self._converted(row, connection) for row in rows] if self._converters else rows
+        if self.locks and connection.features.has_select_for_update and not connection.in_atomic_block:
+            raise TransactionManagementError("Rows are locked within a transaction only.")
+        rows = _executed(connection, self.sql, self.values(given), is_prepared).fetchall()
+        return [self._converted(row, connection) for row in rows] if self.converters else rows
 
     def values(self, given):
         """What this run sends: of each Given its value as the database takes it."""
@@ -74,7 +79,7 @@ class Written:
 
     def _converted(self, row, connection):
         row = list(row)
-        for position, (converters, expression) in self._converters:
+        for position, (converters, expression) in self.converters:
             for convert in converters:
                 row[position] = convert(row[position], expression, connection)
         return row
@@ -114,6 +119,7 @@ def _preparation(field, connection):
 def for_all_threads():
     """A connection to write with what outlives the thread that asks for it: not that thread's own."""
     connection = connections[DEFAULT_DB_ALIAS].copy()
+    connection.get_autocommit = lambda: False  # nothing is run by it; whoever locks rows is asked when that runs
     try:
         yield connection
     finally:
@@ -151,6 +157,48 @@ class Statement:
         return rows[0] if rows else None
 
 
+class Update:
+    """Writes these columns of one row, which is found by its id."""
+
+    def __init__(self, model, names):
+        self._fields = [model._meta.get_field(name) for name in names]
+        query = model._base_manager.filter(pk=Given("pk", model._meta.pk)).query.chain(UpdateQuery)
+        query.add_update_values({field.name: Given(field.attname, field) for field in self._fields})
+        with for_all_threads() as connection:
+            self._sql, _ = query.get_compiler(connection=connection).as_sql()
+
+    def write(self, row):
+        """:raises DatabaseError: if the row is not there"""
+        connection = connections[DEFAULT_DB_ALIAS]
+        pk = row._meta.pk.get_db_prep_value(row.pk, connection)
+        if _executed(connection, self._sql, [*_saved(self._fields, row, connection), pk]).rowcount != 1:
+            raise DatabaseError(f"{row._meta.label} {row.pk} is not there to be changed.")
+
+
+class Insert:
+    """Writes a new row, whose id the database gives."""
+
+    def __init__(self, model):
+        self._fields = [field for field in model._meta.concrete_fields if not field.primary_key]
+        query, stand_in = InsertQuery(model), model()
+        for field in self._fields:
+            setattr(stand_in, field.attname, Given(field.attname, field))
+        query.insert_values(self._fields, [stand_in], raw=True)
+        with for_all_threads() as connection:
+            compiler = query.get_compiler(connection=connection)
+            compiler.returning_fields = [model._meta.pk]
+            ((self._sql, _),) = compiler.as_sql()
+
+    def write(self, row):
+        connection = connections[DEFAULT_DB_ALIAS]
+        (row.pk,) = _executed(connection, self._sql, _saved(self._fields, row, connection)).fetchone()
+
+
+def _saved(fields, row, connection):
+    """The values of a row's fields as `save` would write them."""
+    return [field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields]
+
+
 def _is_to_be_asked(connection):
     """
     Whether Django would ask this connection now, once per request, if it still lives. The statement asks that itself:
@@ -164,19 +212,19 @@ def _is_to_be_asked(connection):
     )
 
 
-def _fetched(connection, sql, values, is_prepared):
+def _executed(connection, sql, values, is_prepared=True):
     """
-    All rows of a query. On PostgreSQL by a cursor of the driver's own, which binds the values in the server; not while
+    A cursor that has run it. On PostgreSQL it is the driver's own, which binds the values in the server; not while
     somebody watches Django's cursors (tests count what they run), or has put something in their way.
     """
     if connection.vendor != "postgresql" or connection.queries_logged or connection.execute_wrappers:
-        with connection.cursor() as cursor:
-            cursor.execute(sql, values)
-            return cursor.fetchall()
+        cursor = connection.cursor()
+        cursor.execute(sql, values)
+        return cursor
     from psycopg import Cursor
 
     connection.close_if_health_check_failed()
     connection.ensure_connection()
     connection.validate_no_broken_transaction()
     with connection.wrap_database_errors:
-        return Cursor(connection.connection).execute(sql, values, prepare=is_prepared).fetchall()
+        return Cursor(connection.connection).execute(sql, values, prepare=is_prepared)

@@ -6,6 +6,7 @@ A resource's view declares; the machinery is here. A write is at most: load, cal
 """
 
 import re
+from inspect import unwrap
 from urllib.parse import unquote_to_bytes
 
 from django.conf import settings
@@ -14,7 +15,7 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from . import idempotency, shapes, throttling
+from . import idempotency, rows, shapes, throttling
 from .audit import Actor
 from .dry_run import atomically
 from .filters import check_parameters
@@ -144,7 +145,7 @@ class ResourceViewSet(PlatformView, GenericViewSet):
 
     def get_object(self):
         pk = self.kwargs["pk"]
-        row = self.get_queryset().filter(pk=pk).first() if is_id(pk) else None
+        row = shapes.Listing(self, self.request.user).instance(int(pk)) if is_id(pk) else None
         if row is None:
             raise Http404
         return row
@@ -199,7 +200,8 @@ class ResourceViewSet(PlatformView, GenericViewSet):
                 self.count_subject(subject)
                 self.is_counted = True  # a repeated transaction is still one request
             with atomically(is_dry_run=dry_run):
-                result = operation(subject, by=by, **arguments)
+                # Without the transaction of its own that it brings for other callers: this one is as good.
+                result = unwrap(operation)(subject, by=by, **arguments)
                 row, data = represent(result) if represent else (result, self.represent(result))
             if dry_run:
                 data = {**data, "dry_run": True}
@@ -222,7 +224,8 @@ class ResourceViewSet(PlatformView, GenericViewSet):
         return answer.status_code, headers, body, answer.content_type or renderer.media_type
 
     def represent(self, row):
-        return self.get_serializer(row).data
+        """An instance as the answer has it: what the serializer says (rows.Reader)."""
+        return rows.reader_of(self.get_serializer_class()).of(row)
 
     def answer(self, row):
         """A row that was read as it is answered."""

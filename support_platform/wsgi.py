@@ -1,8 +1,10 @@
 """The server's entry: gunicorn support_platform.wsgi."""
 
 import os
+from importlib import import_module
 
 import django
+from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.utils.http import parse_header_parameters
 
@@ -21,4 +23,5 @@ class Handler(WSGIHandler):
 
 
 django.setup(set_prefix=False)
+import_module(settings.ROOT_URLCONF)  # now, not with the first request: the views and all that stands behind them
 application = Handler()

@@ -155,22 +155,23 @@ def correct_trade(trade, *, by, now=None, **values):
     :raises InvalidChange: unless taken_at <= closed_at <= now, and a closed trade has a result
     :raises OperationRefused: ``result_without_closed_at`` for the result of a trade that stays open
     """
-    figures = import_string(settings.DEPLOYMENT_FIGURES)
+    owner = trade.user
     # Under the deployment's lock nothing but this correction comes between the two figures.
-    deployment = lock(trade.deployment)
+    deployment = lock(Deployment(pk=trade.deployment_id))
     trade = lock(trade)
     if "closed_at" in values and values["closed_at"] is None:
         values.setdefault("result", None)
     _check_correction(trade, values, now or timezone.now())
     changes = audit.diff(trade, **values)
-    before = figures(deployment)
+    figures = import_string(settings.DEPLOYMENT_FIGURES)(deployment)
     if not changes:
-        return trade, {"before": before, "after": before}
+        return trade, {"before": figures.before, "after": figures.before}
+    was = trade.closed_at, trade.result
     trade.is_corrected = True
     _apply(trade, changes, "is_corrected")
-    after = figures(deployment)
-    audit.record("trade.corrected", trade, by=by, owner=trade.user, changes=changes)
-    return trade, {"before": before, "after": after}
+    after = figures.after(was, trade)
+    audit.record("trade.corrected", trade, by=by, owner=owner, changes=changes)
+    return trade, {"before": figures.before, "after": after}
 
 
 def _check_correction(trade, values, now):

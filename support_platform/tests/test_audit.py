@@ -14,6 +14,7 @@ from support_platform import audit, audit_chain
 from support_platform.audit import Actor
 from support_platform.models import AuditEvent
 from support_platform.permissions import ROLES
+from support_platform.statements import Insert
 from support_platform.tests.calls import assert_problem
 
 TABLE = AuditEvent._meta.db_table
@@ -133,10 +134,10 @@ def test_recording_outside_a_transaction_is_refused(trader):
 
 @pytest.mark.parametrize(("error", "status"), [(OperationalError("disk full"), 503), (ValueError("no JSON"), 500)])
 def test_without_its_event_a_change_does_not_happen(supervisor, trader, monkeypatch, mailoutbox, error, status):
-    def fail(**values):
+    def fail(*values):
         raise error
 
-    monkeypatch.setattr(AuditEvent.objects, "create", fail)
+    monkeypatch.setattr(Insert, "write", fail)
     body = {"email": "new@demo.example", "phone": "+4915112345678", "verified": True}
 
     assert_problem(supervisor.patch(f"users/{trader.pk}/", body), status)

@@ -13,7 +13,7 @@ from accounts.tests.browser import Browser
 from accounts.tests.factories import PASSWORD
 from support_platform import audit
 from support_platform.audit import Actor
-from support_platform.models import AuditEvent
+from support_platform.statements import Insert
 from support_platform.tests.calls import BASE, assert_problem
 from support_platform.tests.console import Console, address, told
 from support_platform.tests.test_faults_database import as_django, assert_fault_page
@@ -124,11 +124,11 @@ def test_what_a_deadlock_ended_is_done_again(real_database, agent, trader, monke
 # --- no audit event, no change ----------------------------------------------------------------------------
 @pytest.fixture
 def trail_is_full(monkeypatch):
-    def fail(**values):
+    def fail(*values):
         raise as_django(psycopg.errors.lookup("53100")("no room for another event"))
 
     def arrange():
-        monkeypatch.setattr(AuditEvent.objects, "create", fail)
+        monkeypatch.setattr(Insert, "write", fail)
 
     return arrange
 

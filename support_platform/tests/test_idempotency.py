@@ -12,6 +12,7 @@ from accounts.models import User
 from accounts.tests.factories import StaffFactory
 from conftest import Api
 from support_platform.models import AuditEvent, IdempotencyRecord
+from support_platform.statements import Insert
 from support_platform.tests.calls import assert_problem
 from support_platform.tests.commands import run
 from support_platform.tests.test_permissions import body_of
@@ -215,7 +216,7 @@ def test_a_replay_outlives_a_rotation_of_the_secret_key(agent, trader, settings)
 def test_a_failure_leaves_the_key_free(agent, samples, monkeypatch):
     address = f"scanners/{samples['scanners'].pk}/"
     with monkeypatch.context() as broken:
-        broken.setattr(AuditEvent.objects, "create", lambda **values: 1 / 0)
+        broken.setattr(Insert, "write", lambda *args: 1 / 0)
         assert agent.delete(address, headers=KEY).status_code == 500
 
     answer = agent.delete(address, headers=KEY)

@@ -248,8 +248,22 @@ def test_a_single_row_is_what_its_serializer_says(superuser, samples, trade, cal
 
     (sample,) = (row for name, row in samples.items() if call.path.startswith(name))
     instance = call.view().rows(User.objects.get(is_superuser=True)).get(pk=sample.pk)
-    assert answer.json() == json.loads(JSONRenderer().render(call.serializer_class(instance).data))
+    expected = call.serializer_class(instance).data
+    assert answer.json() == json.loads(JSONRenderer().render(expected))
+    assert rows.reader_of(call.serializer_class).of(instance) == expected
     assert answer.get("ETag") == (f'"{instance.version}"' if hasattr(instance, "version") else None)
+
+
+@pytest.mark.parametrize("call", LISTS)
+def test_an_instance_is_told_as_its_serializer_does(samples, trade, call):
+    read = rows.reader_of(call.serializer_class)
+    visible = call.view().rows(User(is_staff=True, is_superuser=True, is_active=True))
+    instances = list(visible if call.is_list else read.model.objects.all())
+    assert instances
+    for instance in instances:
+        told, expected = read.of(instance), call.serializer_class(instance).data
+        assert list(told) == list(expected)
+        assert json.loads(JSONRenderer().render(told)) == json.loads(JSONRenderer().render(expected))
 
 
 @pytest.mark.parametrize("call", DETAILS)

@@ -1,12 +1,24 @@
 """Statements that are written once: other values give other rows, and a lost connection is made anew."""
 
+from decimal import Decimal
+
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import DatabaseError, connection, transaction
 from django.db.models import BigIntegerField, TextField
 
 from accounts.models import User
 from accounts.tests.factories import TraderFactory
-from support_platform.statements import Given, Statement, columns_of
+from support_platform.locking import lock
+from support_platform.statements import Given, Insert, Statement, Update, columns_of
+from trading.models import Trade
+from trading.tests.factories import DeploymentFactory, TradeFactory
+
+
+@pytest.fixture
+def trade(trader):
+    return TradeFactory(deployment=DeploymentFactory(user=trader))
+
 
 BY_ID = Statement(lambda: User.objects.filter(pk=Given("id", BigIntegerField())), columns_of(User))
 
@@ -28,6 +40,49 @@ def test_what_is_given_is_never_part_of_the_sql(db):
     assert by_name.first(name="' OR 1=1 --") == ("' OR 1=1 --",)
     assert by_name.first(name="%s") == ("%s",)
     assert by_name.first(name="' OR '1'='1") is None
+
+
+def test_an_update_writes_its_columns_of_its_row(db):
+    trader, other = TraderFactory(), TraderFactory()
+    change = Update(User, ["phone", "first_name"])
+    trader.phone, trader.first_name, trader.last_name = None, "%s ' Ünï", "not this one"
+
+    change.write(trader)
+
+    kept = User.objects.get(pk=trader.pk)
+    assert (kept.phone, kept.first_name) == (None, "%s ' Ünï")
+    assert kept.last_name != "not this one"
+    assert User.objects.get(pk=other.pk).first_name == other.first_name
+    with pytest.raises(DatabaseError, match="not there"):
+        change.write(User(pk=10**9))
+
+
+def test_an_update_refuses_what_the_column_would_not_keep(trade):
+    trade.fees = Decimal("1e-13")
+    with pytest.raises(ValidationError):
+        Update(Trade, ["fees"]).write(trade)
+
+
+def test_an_insert_writes_the_row_and_tells_its_id(trade):
+    fields = {name: getattr(trade, name) for name in columns_of(Trade) if name != "id"}
+    new = Trade(**{**fields, "external_id": "the second", "strike": None})
+
+    Insert(Trade).write(new)
+
+    kept = Trade.objects.get(pk=new.pk)
+    assert new.pk != trade.pk
+    assert {name: getattr(kept, name) for name in columns_of(Trade)} == {
+        name: getattr(new, name) for name in columns_of(Trade)
+    }
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'")
+def test_rows_are_locked_within_a_transaction_only(real_database):
+    trader = TraderFactory()
+    with pytest.raises(transaction.TransactionManagementError):
+        lock(trader)
+    with transaction.atomic():
+        assert lock(trader) == trader
 
 
 def lose_the_connection():

@@ -6,7 +6,7 @@ import pytest
 from django.core.management import call_command
 from django.db.models import QuerySet
 
-from support_platform.models import AuditEvent
+from support_platform.statements import Insert, Written
 from support_platform.tests.calls import all_calls, assert_problem
 from support_platform.tests.test_permissions import body_of
 from trading.tests.csv_rows import COLUMNS, GOOD
@@ -111,11 +111,11 @@ def test_the_reason_can_be_required(superuser, samples, settings, unchanged, cal
 def test_without_its_audit_event_a_change_does_not_happen(superuser, samples, unchanged, call, monkeypatch):
     tried = []
 
-    def fail(**values):
-        tried.append(values["action"])
+    def fail(insert, event):
+        tried.append(event.action)
         raise RuntimeError("no room for another event")
 
-    monkeypatch.setattr(AuditEvent.objects, "create", fail)
+    monkeypatch.setattr(Insert, "write", fail)
 
     answer = superuser.call(call.method, call.address(samples), body_of(call))
 
@@ -134,13 +134,22 @@ LOCKED_TOO = {
 @pytest.fixture
 def locked(monkeypatch):
     """The models whose rows are locked from here on, in order."""
-    seen, select_for_update = [], QuerySet.select_for_update
+    seen, select_for_update, rows = [], QuerySet.select_for_update, Written.rows
+
+    def note(model):
+        if model and seen[-1:] != [model._meta.model_name]:
+            seen.append(model._meta.model_name)
 
     def noted(queryset, **options):
-        seen.append(queryset.model._meta.model_name)
+        note(queryset.model)
         return select_for_update(queryset, **options)
 
+    def noted_rows(written, *args, **options):
+        note(written.locks)
+        return rows(written, *args, **options)
+
     monkeypatch.setattr(QuerySet, "select_for_update", noted)
+    monkeypatch.setattr(Written, "rows", noted_rows)
     return seen
 
 
