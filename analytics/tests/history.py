@@ -29,6 +29,7 @@ class History:
 
     def __init__(self, deployments, seed, name=""):
         self.random, self.deployments, self.name = Random(seed), deployments, name
+        self.users = {deployment.user_id for deployment in deployments}
         self.by, self.names, self.kinds, self.ids = Actor("command"), 0, Counter(), {}
         self.operations = {
             self.import_trades: 1,
@@ -212,10 +213,10 @@ class History:
         return found if self.random.random() < 0.97 else dict.fromkeys(found)
 
     def _some_trades(self, most, **lookups):
-        return self._some(Trade, most, lookups)
+        return self._some(Trade, most, lookups | {"user__in": self.users})
 
     def _some_orders(self, most, **lookups):
-        return self._some(Order, most, lookups)
+        return self._some(Order, most, lookups | {"user__in": self.users})
 
     def _some(self, model, most, lookups):
         """From 1 to `most` rows that stand together, as a queryset that can be changed."""
