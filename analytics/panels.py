@@ -211,7 +211,9 @@ def _curve(found):
     points = found["equity_curve"]
     if not points:
         return []
-    labels = [point["at"][:16].replace("T", " ") for point in points]
+    # Over weeks the day is enough, and a shorter label leaves the drawing more room.
+    is_long = points[0]["at"][:7] != points[-1]["at"][:7]
+    labels = [point["at"][: 10 if is_long else 16].replace("T", " ") for point in points]
     equity, falls = [point["equity"] for point in points], [_below(point["drawdown"]) for point in points]
     start = "" if found["starting_capital"] is None else f" It began with {found['starting_capital']}."
     thinned = f" {len(points)} points of it." if len(points) < found["count"] else ""

@@ -1,6 +1,6 @@
 """Panels that list the rows which belong to the row of a page: the newest few, and the way to all of them."""
 
-from decimal import Decimal
+from datetime import datetime
 from typing import NamedTuple
 
 from django.contrib import admin
@@ -13,8 +13,7 @@ from .panels import Panel, list_url
 
 class Cell(NamedTuple):
     text: str
-    url: str = ""
-    is_number: bool = False
+    kind: str  # its style: number, instant or ""
 
 
 class RowsPanel(Panel):
@@ -44,18 +43,18 @@ class RowsPanel(Panel):
         page = admin.site.get_model_admin(self.model)
         return {
             "head": [(heading, heading in self.numbers) for heading in self.columns],
-            "table": [self._cells(one, page.url("change", one.pk)) for one in found.rows],
+            "table": [(page.url("change", one.pk), list(self._cells(one))) for one in found.rows],
             "all_rows": list_url(self.model, **self.query(row)) if found.is_cut else "",
             "counted": found.counted,
             "plural": self.model._meta.verbose_name_plural,
             "nothing": self.nothing,
         }
 
-    def _cells(self, one, address):
-        for number, (heading, path) in enumerate(self.columns.items()):
+    def _cells(self, one):
+        for heading, path in self.columns.items():
             value = follow(one, path)
-            text = shown(value, self.instant_precision)
-            yield Cell(text, "" if number else address, heading in self.numbers or isinstance(value, Decimal))
+            kind = "number" if heading in self.numbers else "instant" if isinstance(value, datetime) else ""
+            yield Cell(shown(value, self.instant_precision), kind)
 
 
 def follow(row, path):
