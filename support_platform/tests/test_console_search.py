@@ -310,7 +310,7 @@ def as_if_large(db):
 
 
 @pytest.mark.parametrize("person", ["viewer", "superuser"])
-@pytest.mark.parametrize("term", [*TERMS, "ada stone", "ada.stone@demo.example", "4711"])
+@pytest.mark.parametrize("term", ["stone", "ada.stone@demo.example", "+4915112345678", "0151 12345678", "xau", "4711"])
 def test_no_large_table_is_read_whole(request, rows, as_if_large, person, term):
     console = Console(request.getfixturevalue(person).user)
 
