@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from django import forms
 from django.core.exceptions import BadRequest, ValidationError
+from django.utils.crypto import constant_time_compare, salted_hmac
 
 from support_platform.decimals import PLAIN, format_decimal
 from support_platform.exceptions import flatten
@@ -147,6 +148,18 @@ class ReasonForm(forms.Form):
     def secrets(self):
         """The fields that are typed again to confirm, since no page sends them back."""
         return [field for field in self if isinstance(field.field.widget, forms.PasswordInput)]
+
+    def sealed(self):
+        """What the secrets are, readable by nobody: so that the second typing can be compared with the first."""
+        typed = [self.cleaned_data.get(field.name) for field in self.secrets()]
+        return salted_hmac("console.dialog", repr(typed), algorithm="sha256").hexdigest()
+
+    def clean(self):
+        cleaned = super().clean()
+        given = self.data.get("sealed")
+        if given and not self.errors and self.secrets() and not constant_time_compare(given, self.sealed()):
+            self.refuse({field.name: "This is not what you typed before." for field in self.secrets()})
+        return cleaned
 
     def kept(self):
         """Everything else that was given, as hidden fields of the page that asks to confirm."""

@@ -120,7 +120,11 @@ def test_a_preview_sends_back_all_that_it_was_given_but_no_secret(superuser, age
     assert "violet tram 48" not in preview
     hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', preview))
     assert hidden["seen"] == data["seen"] and hidden["reason"] == data["reason"]
+    mistyped = console.post(url, {**hidden, "password": "violet tram 84", "step": "confirm"})
+    assert mistyped.context["form"].errors == {"password": ["This is not what you typed before."]}
     assert User.objects.get(pk=agent.user.pk).check_password(PASSWORD)
+    assert told(console.post(url, {**hidden, "password": "violet tram 48", "step": "confirm"})) == ["Done."]
+    assert User.objects.get(pk=agent.user.pk).check_password("violet tram 48")
 
 
 # --- receipt ------------------------------------------------------------------------------------------
