@@ -1,6 +1,6 @@
 """
-Making and reading bearer tokens. Making them is simplejwt's; whether a token is still good is the database's word:
-its session lives, its account is active staff, and its session_version is the account's.
+Making and reading bearer tokens. Whether a token is still good is the database's word: its session lives, its account
+is active staff, and its session_version is the account's.
 
 New tokens are signed with JWT_SIGNING_KEY; one that JWT_SIGNING_KEY_FALLBACKS signed is still read.
 """
@@ -16,15 +16,13 @@ from typing import NamedTuple
 import jwt
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS
-from rest_framework_simplejwt import state
-from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
+from django.utils import timezone
 
 from support_platform.statements import Given, Statement
 
 from . import queries
 from .models import ApiSession, User
 
-TYPES = {"access": AccessToken, "refresh": RefreshToken}
 _HEAD = jwt.encode({}, "a key as long as is asked for: 32", algorithm="HS256").partition(".")[0].encode()
 
 
@@ -34,13 +32,11 @@ def issue(kind, session, *, lifetime=None):
 
     :returns: (the token, its id, when it expires)
     """
-    token = TYPES[kind]()
-    if lifetime is not None:
-        token.set_exp(lifetime=lifetime)
-    token["user_id"] = session.user_id
-    token["session"] = str(session.pk)
-    token["session_version"] = session.session_version
-    return str(token), token["jti"], token.current_time + (lifetime or token.lifetime)
+    now = timezone.now()
+    ends = now + (lifetime or settings.TOKEN_LIFETIMES[kind])
+    claims = {"token_type": kind, "iat": int(now.timestamp()), "exp": int(ends.timestamp()), "jti": uuid.uuid4().hex}
+    claims |= {"user_id": session.user_id, "session": str(session.pk), "session_version": session.session_version}
+    return jwt.encode(claims, settings.JWT_SIGNING_KEY, algorithm="HS256"), claims["jti"], ends
 
 
 def read(raw, *, kind):
@@ -71,7 +67,7 @@ def _verified(raw):
     """
     signed, _, seal = raw.rpartition(b".")
     head, _, payload = signed.partition(b".")
-    keys = [state.token_backend.signing_key, *settings.JWT_SIGNING_KEY_FALLBACKS]
+    keys = [settings.JWT_SIGNING_KEY, *settings.JWT_SIGNING_KEY_FALLBACKS]
     if head == _HEAD and any(hmac.compare_digest(_seal(signed, key), seal) for key in keys):
         return json.loads(base64.urlsafe_b64decode(payload + b"=" * (-len(payload) % 4)))
     for key in keys[:-1]:
