@@ -29,8 +29,8 @@ class Case:
         self.trader = TraderFactory(
             broker=broker, email=f"{name}@demo.example", first_name="Case", last_name="Trader", created_at=START
         )
-        running = StrategyFactory(user=self.trader, name="Trend", created_at=START)
-        self.deployment = DeploymentFactory(user=self.trader, strategy=running, started_at=START)
+        self.running = StrategyFactory(user=self.trader, name="Trend", created_at=START)
+        self.deployment = DeploymentFactory(user=self.trader, strategy=self.running, started_at=START)
         self.trades = [
             self.trade(number, Decimal(result)) for number, result in enumerate(("40", "-25", "12.5"), start=1)
         ]
