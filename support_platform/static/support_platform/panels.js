@@ -11,3 +11,15 @@ document.addEventListener("htmx:afterSettle", () => {
   }
   renderCharts();
 });
+
+// Chart.js knows no theme: the words of all charts are written in the colour of the text around them.
+const dressCharts = () => {
+  const style = getComputedStyle(document.documentElement);
+  const theme = document.documentElement.classList.contains("dark") ? "dark" : "light";
+  Chart.defaults.color = style.getPropertyValue(`--color-font-default-${theme}`).trim();
+  for (const chart of Object.values(Chart.instances)) {
+    chart.update();
+  }
+};
+document.addEventListener("DOMContentLoaded", dressCharts);
+new MutationObserver(dressCharts).observe(document.documentElement, { attributes: true, attributeFilter: ["class"] });
