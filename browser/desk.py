@@ -46,8 +46,8 @@ class Desk:
         expect(self.page.get_by_text("Logged out").first).to_be_visible()
 
     def settle(self):
-        """Waits until what the page loads by and by is there."""
-        self.page.wait_for_load_state("networkidle")
+        """Waits until the panels that come after the page are there."""
+        expect(self.page.locator(".later")).to_have_count(0)
         return self
 
     def tab_to(self, target):
