@@ -36,12 +36,17 @@ class OrderTimes(NamedTuple):
 def summary(orders: Iterable[OrderTimes], without_instant: int = 0) -> dict:
     """`without_instant` orders are known of and left out, because no span of time holds them."""
     orders = list(orders)
+    return summary_of_gaps([_gaps(orders, stage) for stage in STAGES], len(orders), without_instant)
+
+
+def summary_of_gaps(stages: Iterable[list[int]], count: int, without_instant: int = 0) -> dict:
+    """As `summary` of so many orders; `stages` are the gaps of each, in microseconds and ascending."""
     return {
-        "count": len(orders),
+        "count": count,
         "excluded": {"no_instant": without_instant} if without_instant else {},
         "unit": "ms",
         "method": "linear",
-        "stages": {stage: _stage_figures(_gaps(orders, stage), len(orders)) for stage in STAGES},
+        "stages": {stage: _stage_figures(gaps, count) for stage, gaps in zip(STAGES, stages, strict=True)},
     }
 
 

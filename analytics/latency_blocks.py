@@ -15,7 +15,7 @@ from . import stretches
 from .blocks import instant
 from .buckets import METHOD, NONE, Counts, counted, percentiles, unpacked
 from .buckets import fold as fold_counts
-from .latency import BOUNDS, STAGES, series_row, stage_answer
+from .latency import BOUNDS, STAGES, series_row, stage_answer, summary_of_gaps
 
 BLOCK = 1024
 UNKNOWN = -(2**63)  # of an instant
@@ -128,6 +128,13 @@ def summary(blocks: Iterable[Block], without_instant: int, is_limited: bool) -> 
         "method": METHOD,
         "stages": {stage: _answer(gaps, count) for stage, gaps in zip(STAGES, folded.stages, strict=True)},
     }
+
+
+def exact_summary(columns: Columns, without_instant: int, is_limited: bool) -> dict:
+    """As `summary`, with exact percentiles: of orders few enough to be sorted."""
+    stages = [sorted(gaps) for gaps in _gaps({name: getattr(columns, name) for name in _STAMPS})]
+    count = len(columns.placed_at) + (0 if is_limited else without_instant)
+    return summary_of_gaps(stages, count, without_instant if is_limited else 0)
 
 
 def series(parts: Iterable[Columns], microseconds: int) -> list[dict]:

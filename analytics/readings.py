@@ -34,10 +34,17 @@ def slippage_of(scope, span):
 def _of_orders(kind, scope, span):
     orders = kind.raw.filter(**scope, **span.lookups("placed_at"))
     if span.is_limited and not rollups.has(orders, MANY_ORDERS):
-        yield None
+        with rollups.snapshot():
+            yield None
         return
     with rollups.reading_of(kind, scope) as reading:
         yield reading
+
+
+def series_of_trades(parts, capital, interval):
+    """As performance.series, of columns that follow each other in time."""
+    length = blocks.INTERVALS[interval]
+    return blocks.series([blocks.block(part, length) for part in parts if part.closed], capital, length)
 
 
 class PerformanceReading(rollups.Reading):
@@ -79,12 +86,10 @@ class PerformanceReading(rollups.Reading):
 
     def series(self, span, interval, capital):
         """As performance.series; by day from the blocks, by less from the rows. None as `ready` says."""
-        length = blocks.INTERVALS[interval]
-        if interval == "day":
-            found = self.blocks(span)
-        else:
-            found = [blocks.block(part, length) for part in self.columns_of_parts(span) if part.closed]
-        return None if found is None else blocks.series(found, capital, length)
+        if interval != "day":
+            return series_of_trades(self.columns_of_parts(span), capital, interval)
+        found = self.blocks(span)
+        return None if found is None else blocks.series(found, capital)
 
     def columns(self, start, end):
         return columns.closed_trades(self.scope, start, end)

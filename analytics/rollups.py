@@ -42,13 +42,11 @@ def reading_of(kind, scope):
     was quicker or the database cannot write.
     """
     rollup = _find_or_begin(kind, scope)
-    if rollup is None:
-        yield None
-        return
     with snapshot():
-        reading = kind(rollup, scope)
+        reading = rollup and kind(rollup, scope)
         yield reading
-    reading.keep()
+    if reading:
+        reading.keep()
 
 
 class Kept(NamedTuple):
@@ -124,7 +122,7 @@ class Reading:
 
     def within(self, span, entries):
         """(the entries that lie in this span wholly, those cut by its edges as (start, end) in them)."""
-        since, until = (None if bound is None else microseconds(bound) for bound in span)
+        since, until = bounds(span)
         whole, cut = [], []
         for entry in entries:
             start = entry.first if since is None else max(since, entry.first)
@@ -229,8 +227,7 @@ class Reading:
 
     def columns_of_parts(self, span):
         """The raw rows of a span, column by column and part by part."""
-        since, until = (None if bound is None else microseconds(bound) for bound in span)
-        return (self.columns(*part) for part in self.parts(since, until))
+        return (self.columns(*part) for part in self.parts(*bounds(span)))
 
     def columns(self, start, end):
         """The raw rows from `start` until before `end`, column by column."""
@@ -279,6 +276,11 @@ def unread_touches():
 
 def _of_same_scope(model):
     return model.objects.filter(**{name: OuterRef(name) for name in ("kind", "scope", "scope_id")})
+
+
+def bounds(span):
+    """In microseconds."""
+    return [None if bound is None else microseconds(bound) for bound in span]
 
 
 def chunks(ids):

@@ -8,7 +8,7 @@ buckets of 10^-9 basis points.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import localcontext
 from heapq import nsmallest
@@ -19,7 +19,7 @@ from . import stretches
 from .blocks import COST, amount, instant
 from .buckets import METHOD, NONE, Counts, counted, percentiles, unpacked
 from .buckets import fold as fold_counts
-from .metrics import EXACT, number
+from .metrics import EXACT, number, percentile
 from .slippage import WORST_ORDERS, delay_and_execution, exclusion, series_row
 
 BLOCK = 1024
@@ -129,6 +129,14 @@ def cut_unplaced(columns: Columns) -> list[Block]:
 
 
 def block(columns: Columns, start: int, end: int) -> Block:
+    slips = _slips(columns, start, end)
+    slips.buckets = counted(place(bps) for bps, _, _ in slips.worst)
+    slips.worst = nsmallest(WORST_ORDERS, slips.worst, key=_costliest_first)
+    return Block(columns.placed_at[start], columns.placed_at[end - 1], end - start, slips)
+
+
+def _slips(columns: Columns, start: int, end: int) -> Slips:
+    """In `worst` is every order that counts; buckets are not made."""
     slips = Slips()
     for order, symbol, side, expected, arrival, filled, quantity, is_filled in zip(
         *(column[start:end] for column in columns[1:]), strict=True
@@ -137,9 +145,7 @@ def block(columns: Columns, start: int, end: int) -> Block:
             slips.excluded[reason] = slips.excluded.get(reason, 0) + 1
         else:
             slips.add(order, symbol, side, expected, arrival, filled, quantity)
-    slips.buckets = counted(place(bps) for bps, _, _ in slips.worst)
-    slips.worst = nsmallest(WORST_ORDERS, slips.worst, key=_costliest_first)
-    return Block(columns.placed_at[start], columns.placed_at[end - 1], end - start, slips)
+    return slips
 
 
 def fold(blocks: Iterable[Block]) -> Block:
@@ -162,12 +168,31 @@ def fold(blocks: Iterable[Block]) -> Block:
 
 def summary(blocks: Iterable[Block], left_out: int = 0) -> dict:
     """As `slippage.summary` of the orders of these blocks; `left_out` have no instant, and a span is asked for."""
+    slips = fold(blocks).slips
+    place_of = percentiles(slips.buckets, place(slips.least), place(slips.most))
+    return _answer(slips, left_out, METHOD, lambda q: _bps_of_place(place_of(q)))
+
+
+def exact_summary(parts: Iterable[Columns], left_out: int = 0) -> dict:
+    """As `summary`, with exact percentiles: of orders few enough to be sorted."""
+    each = [_slips(part, 0, len(part.order)) for part in parts]
+    bps = sorted(bps for slips in each for bps, _, _ in slips.worst)
+    folded = fold(Block(None, None, 0, slips) for slips in each).slips
+
+    bps = [amount(one, _BPS) for one in bps]
+
+    def exact(q):
+        with localcontext(EXACT):
+            return number(percentile(bps, q))
+
+    return _answer(folded, left_out, "linear", exact)
+
+
+def _answer(slips: Slips, left_out: int, method: str, bps_of: Callable[[int], float | None]) -> dict:
     with localcontext(EXACT):
-        slips = fold(blocks).slips
         excluded = {"not_filled": 0, "no_expected_price": 0}
         if left_out:
             excluded["no_instant"] = left_out
-        percentile = percentiles(slips.buckets, place(slips.least), place(slips.most))
         means = (_mean(bps, slips.split_count) for bps in (slips.delay, slips.split_bps))
         delay, execution = delay_and_execution(*means)
         return {
@@ -176,10 +201,10 @@ def summary(blocks: Iterable[Block], left_out: int = 0) -> dict:
             "without_quantity": slips.count - slips.with_quantity,
             "unit": "bps",
             "sign": "positive = cost to the trader",
-            "method": METHOD,
+            "method": method,
             "mean_bps": number(_mean(slips.bps, slips.count)),
             "weighted_mean_bps": _weighted_mean(slips.cost, slips.notional),
-            **{f"p{q}_bps": _bps_of_place(percentile(q)) for q in (5, 50, 95, 99)},
+            **{f"p{q}_bps": bps_of(q) for q in (5, 50, 95, 99)},
             "worst_bps": number(amount(slips.most, _BPS)) if slips.count else None,
             "best_bps": number(amount(slips.least, _BPS)) if slips.count else None,
             "total_cost": amount(slips.cost, COST),
