@@ -8,6 +8,7 @@ and whatever it was asked for its rights must be answered alike. So no caller is
 another's reach. Lists that cannot be had this way (a search) are written anew each time.
 """
 
+from functools import cached_property
 from typing import NamedTuple
 
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -67,7 +68,10 @@ class Listing:
     def __init__(self, view, staff, filters=None):
         self.view, self.staff, self.filters = view, staff, filters
         self.given = filters.cleaned() if filters else {}
-        self.read_by = rows.reader_of(view.get_serializer_class())
+
+    @cached_property
+    def read_by(self):
+        return rows.reader_of(self.view.get_serializer_class())
 
     @property
     def queryset(self):
@@ -106,7 +110,7 @@ class Listing:
         return self._filtered(caller, {}).filter(pk=Given("pk", BigIntegerField()))
 
     def _written(self, key, build, *, write=None, **how):
-        shape = type(self.view), self.read_by, key, self.staff.broker_id is None
+        shape = type(self.view), self.view.get_serializer_class(), key, self.staff.broker_id is None
         for answered, written in _written.get(shape, ()):
             if all(self.staff.has_perm(right) == answer for right, answer in answered.items()):
                 return written
