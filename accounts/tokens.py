@@ -1,29 +1,26 @@
 """
-Making and reading bearer tokens. Whether a token is still good is the database's word: its session lives, its account
-is active staff, and its session_version is the account's.
+Making and reading bearer tokens. Signing is simplejwt's; whether a token is still good is the database's word:
+its session lives, its account is active staff, and its session_version is the account's.
 
 New tokens are signed with JWT_SIGNING_KEY; one that JWT_SIGNING_KEY_FALLBACKS signed is still read.
 """
 
-import base64
-import hmac
-import json
-import time
 import uuid
 from contextlib import suppress
 from typing import NamedTuple
 
-import jwt
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS
-from django.utils import timezone
+from rest_framework_simplejwt.backends import TokenBackend
+from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from support_platform.statements import Given, Statement
 
 from . import queries
 from .models import ApiSession, User
 
-_HEAD = jwt.encode({}, "a key as long as is asked for: 32", algorithm="HS256").partition(".")[0].encode()
+TYPES = {"access": AccessToken, "refresh": RefreshToken}
 
 
 def issue(kind, session, *, lifetime=None):
@@ -32,11 +29,13 @@ def issue(kind, session, *, lifetime=None):
 
     :returns: (the token, its id, when it expires)
     """
-    now = timezone.now()
-    ends = now + (lifetime or settings.TOKEN_LIFETIMES[kind])
-    claims = {"token_type": kind, "iat": int(now.timestamp()), "exp": int(ends.timestamp()), "jti": uuid.uuid4().hex}
-    claims |= {"user_id": session.user_id, "session": str(session.pk), "session_version": session.session_version}
-    return jwt.encode(claims, settings.JWT_SIGNING_KEY, algorithm="HS256"), claims["jti"], ends
+    token = TYPES[kind]()
+    if lifetime is not None:
+        token.set_exp(lifetime=lifetime)
+    token["user_id"] = session.user_id
+    token["session"] = str(session.pk)
+    token["session_version"] = session.session_version
+    return str(token), token["jti"], token.current_time + (lifetime or token.lifetime)
 
 
 def read(raw, *, kind):
@@ -45,40 +44,33 @@ def read(raw, *, kind):
     token id); None for anything else. A forged claim may be of any type, so each is checked.
     """
     try:
-        claims = _verified(raw if isinstance(raw, bytes) else raw.encode("ascii"))
-        session_id, token_id = uuid.UUID(claims["session"]), claims["jti"]
-        user_id, session_version, made, ends = (claims[name] for name in ("user_id", "session_version", "iat", "exp"))
-        is_of_kind = claims["token_type"] == kind
+        claims = _verified(raw.decode("ascii") if isinstance(raw, bytes) else raw, kind)
+        session_id = uuid.UUID(claims["session"])
+        user_id, session_version, token_id = claims["user_id"], claims["session_version"], claims["jti"]
     except Exception:
-        # PyJWT, base64, JSON and UUID each fail in their own way; all of it is one refusal.
+        # PyJWT, simplejwt, base64, JSON and datetime each fail in their own way; all of it is one refusal.
         return None
-    if not all(type(number) is int for number in (user_id, session_version, made, ends)):
+    if type(user_id) is not int or type(session_version) is not int or not isinstance(token_id, str):
         return None
-    if not (0 < user_id < 2**63 and 0 < session_version < 2**31 and made <= time.time() < ends < 2**40):
+    if not (0 < user_id < 2**63 and 0 < session_version < 2**31):
         return None
-    return (session_id, user_id, session_version, token_id) if is_of_kind and isinstance(token_id, str) else None
+    return session_id, user_id, session_version, token_id
 
 
-def _verified(raw):
+def _verified(raw, kind):
     """
-    What a token says, if one of our keys signed it. One with any other head than ours is left to PyJWT to judge.
+    The token, if one of our keys signed it and it is of this kind and has not expired.
 
-    :raises PyJWTError: if none did
+    :raises TokenError: with what the current key says of it, if none did
     """
-    signed, _, seal = raw.rpartition(b".")
-    head, _, payload = signed.partition(b".")
-    keys = [settings.JWT_SIGNING_KEY, *settings.JWT_SIGNING_KEY_FALLBACKS]
-    if head == _HEAD and any(hmac.compare_digest(_seal(signed, key), seal) for key in keys):
-        return json.loads(base64.urlsafe_b64decode(payload + b"=" * (-len(payload) % 4)))
-    for key in keys[:-1]:
-        with suppress(jwt.PyJWTError):
-            return jwt.decode(raw, key, algorithms=["HS256"])
-    return jwt.decode(raw, keys[-1], algorithms=["HS256"])
-
-
-def _seal(signed, key):
-    """HMAC-SHA256 as RFC 7515 writes it."""
-    return base64.urlsafe_b64encode(hmac.digest(key.encode(), signed, "sha256")).rstrip(b"=")
+    try:
+        return TYPES[kind](raw)
+    except TokenError:
+        for key in settings.JWT_SIGNING_KEY_FALLBACKS:
+            earlier = type("Earlier", (TYPES[kind],), {"token_backend": TokenBackend("HS256", key)})
+            with suppress(TokenError):
+                return earlier(raw)
+        raise
 
 
 # What requests ask of their caller; the rest is read when somebody asks for it.

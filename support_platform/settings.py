@@ -303,7 +303,13 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
-TOKEN_LIFETIMES = {"access": timedelta(minutes=15), "refresh": timedelta(days=1)}
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=1),
+    "SIGNING_KEY": JWT_SIGNING_KEY,
+    "ALGORITHM": "HS256",
+    "UPDATE_LAST_LOGIN": False,
+}
 
 MAX_BODY_BYTES = 256 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # the console's forms; /api/ takes MAX_BODY_BYTES

@@ -3,6 +3,8 @@
 from datetime import timedelta
 
 import pytest
+from rest_framework_simplejwt import state
+from rest_framework_simplejwt.backends import TokenBackend
 
 from accounts import tokens
 from accounts.models import ApiSession
@@ -20,7 +22,8 @@ def signs(settings, monkeypatch):
 
     def use(key, *earlier):
         settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = key, list(earlier)
-        settings.JWT_SIGNING_KEY, settings.JWT_SIGNING_KEY_FALLBACKS = key, list(earlier)
+        settings.JWT_SIGNING_KEY_FALLBACKS = list(earlier)
+        monkeypatch.setattr(state, "token_backend", TokenBackend("HS256", key))
 
     use(OLD)
     return use

@@ -24,7 +24,7 @@ def forge(token, key=None, algorithm="HS256", **claims):
     """A token like the given one with other claims, signed with our own key unless another is named."""
     payload = jwt.decode(token, options={"verify_signature": False}) | claims
     payload = {name: value for name, value in payload.items() if value is not ...}
-    return jwt.encode(payload, settings.JWT_SIGNING_KEY if key is None else key, algorithm=algorithm)
+    return jwt.encode(payload, settings.SIMPLE_JWT["SIGNING_KEY"] if key is None else key, algorithm=algorithm)
 
 
 # Log in

@@ -86,7 +86,7 @@ def on_copy(backup, tmp_path):
     environment = {
         "SECRET_KEY": settings.SECRET_KEY,
         "AUDIT_KEY": settings.AUDIT_KEY,
-        "JWT_SIGNING_KEY": settings.JWT_SIGNING_KEY,
+        "JWT_SIGNING_KEY": settings.SIMPLE_JWT["SIGNING_KEY"],
         "REDIS_URL": "",
     }
     urls = []

@@ -207,7 +207,7 @@ def test_what_is_kept_tells_neither_key_nor_body_nor_secret(agent, trader):
 def test_a_replay_outlives_a_rotation_of_the_secret_key(agent, trader, settings):
     body = {"phone": "+4915112345678"}
     first = agent.patch(f"users/{trader.pk}/", body, headers=KEY)
-    settings.JWT_SIGNING_KEY = settings.SECRET_KEY
+    settings.SIMPLE_JWT = settings.SIMPLE_JWT | {"SIGNING_KEY": settings.SECRET_KEY}
     settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "k" * 60
 
     assert_replayed(agent.patch(f"users/{trader.pk}/", body, headers=KEY), first)

@@ -12,7 +12,7 @@ OTHER_KEY = "another key than ours, and long enough for HS512 that no library wa
 
 def bad_credentials(pair):
     """`pair` holds a live {"access", "refresh"}; what is made of it differs in one thing each."""
-    key = settings.JWT_SIGNING_KEY
+    key = settings.SIMPLE_JWT["SIGNING_KEY"]
     access = pair["access"]
     claims = jwt.decode(access, options={"verify_signature": False})
     head, payload, signature = access.split(".")
