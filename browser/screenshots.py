@@ -26,9 +26,10 @@ def main(url, folder):
         browser = chromium.launch(playwright)
         for scheme in ("light", "dark"):
             page = logged_in(browser, url, color_scheme=scheme, viewport=SIZE)
-            for name, open_page in PICTURES.items():
-                open_page(page)
-                picture(page, folder / f"{name}-{scheme}.png")
+            for name, (open_page, schemes) in PICTURES.items():
+                if scheme in schemes:
+                    open_page(page)
+                    picture(page, folder / f"{name}-{scheme}.png")
         page = logged_in(browser, url, viewport=TELEPHONE)
         open_trader(page)
         picture(page, folder / "trader-narrow.png")
@@ -101,11 +102,11 @@ def open_correction(page):
 
 
 PICTURES = {
-    "home": open_home,
-    "trader": open_trader,
-    "figures": open_figures,
-    "trade": open_trade,
-    "correction": open_correction,
+    "home": (open_home, ("light", "dark")),
+    "trader": (open_trader, ("light",)),
+    "figures": (open_figures, ("dark",)),
+    "trade": (open_trade, ("light",)),
+    "correction": (open_correction, ("light",)),
 }
 
 if __name__ == "__main__":
