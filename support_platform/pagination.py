@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from django.core import signing
+from django.utils.functional import cached_property
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.pagination import BasePagination
 from rest_framework.response import Response
@@ -56,8 +57,7 @@ class KeysetPagination(BasePagination):
         self.size = self._page_size(request.query_params.get("page_size"))
         self.ordering = self._ordering(request.query_params.get("ordering"), view.orderings)
         self.with_total = self._include_total(request.query_params.get("include_total"))
-        # What a cursor is made of needs no escaping in an address.
-        self._signer = signing.Signer(salt=f"{SALT}:{self._seal(request)!r}", sep=".")
+        self.seal = self._seal(request)
         position = self._position(request.query_params.get("cursor"))
         self.total = self._count(listing) if self.with_total else None
         page = self._page(listing, position)
@@ -73,6 +73,11 @@ class KeysetPagination(BasePagination):
             if (more and backward) or (position is not None and not backward):
                 self.previous = self._link(page[0], backward=True)
         return page
+
+    @cached_property
+    def _signer(self):
+        """What a cursor is made of needs no escaping in an address."""
+        return signing.Signer(salt=f"{SALT}:{self.seal!r}", sep=".")
 
     def get_paginated_response(self, data):
         body = Finite(next=self.next, previous=self.previous, results=data)

@@ -118,6 +118,10 @@ class Provoked:
         for _ in range(6):
             self.anonymous.post("auth/token/", {"email": "a@desk.example", "password": "wrong"})
 
+    def do_refusal_not_counted(self):
+        self.fail("support_platform.refusals.count_up", ValueError("no number"))
+        self.do_rate_limited()
+
     def do_token_reuse(self):
         pair = session_operations.log_in(self.viewer.user, by=Actor.of(self.viewer.user))
         for _ in range(2):
