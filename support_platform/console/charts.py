@@ -11,6 +11,7 @@ from typing import NamedTuple
 # The colours of lines and bars, readable in light and dark. The first is the console's own.
 COLORS = ("var(--color-primary-500)", "#d97706", "#0d9488", "#9333ea", "#dc2626")
 MAX_TABLE_ROWS = 24
+MAX_POINTS = 40  # of more, a line shows its way and not each point
 
 
 class Series(NamedTuple):
@@ -53,9 +54,7 @@ def _chart(kind, title, labels, series, *, summary, unit, label):
                 "fill": "origin" if one.is_filled else False,
                 "borderDash": [6, 4] if one.is_dashed else [],
                 "spanGaps": True,
-                "displayYAxis": True,
-                "suffixYAxis": unit,
-                "maxTicksXLimit": 8,
+                "pointRadius": 2 if len(labels) <= MAX_POINTS else 0,
                 "maxBarThickness": 32,
                 "categoryPercentage": 0.9,
             }
@@ -66,6 +65,10 @@ def _chart(kind, title, labels, series, *, summary, unit, label):
         "maintainAspectRatio": False,
         "grouped": True,
         "interaction": {"mode": "index", "intersect": False},
+        "scales": {
+            "x": {"ticks": {"maxTicksLimit": 9, "maxRotation": 0}},
+            "y": {"title": {"display": bool(unit), "text": unit}},
+        },
         "plugins": {"legend": {"display": len(series) > 1, "align": "end", "labels": {"boxWidth": 12}}},
     }
     step = -(-len(labels) // MAX_TABLE_ROWS) or 1
