@@ -1,4 +1,6 @@
-"""What the commands on one trader share."""
+"""What the commands on one account share."""
+
+from django.core.management.base import CommandError
 
 from support_platform import audit
 from support_platform.commands import ActingCommand, email_address
@@ -26,6 +28,19 @@ class TraderCommand(ActingCommand):
             record_refused_attempt(self, email)
             raise OutOfReach(f"there is no trader with the address {email} within reach.")
         return trader
+
+
+def find_staff(email, *, hint=""):
+    """
+    The staff account of an address.
+
+    :raises CommandError: if there is none, with the hint
+    """
+    email = email_address(email, "EMAIL")
+    staff = User.objects.staff().filter(email=email).first()
+    if staff is None:
+        raise CommandError(f"There is no staff account with the address {email}. {hint}".strip())
+    return staff
 
 
 def record_refused_attempt(command, email):

@@ -52,7 +52,7 @@ class DeploymentsInTrouble(Matter):
 class InactiveWithDeployments(Matter):
     name = "inactive_with_deployments"
     title = "Inactive traders with active deployments"
-    advice = "Ask whether their deployments are to stop, then deactivate again with that choice."
+    advice = "Ask whether their deployments are to stop, then pause or stop them on the trader's page."
     model = "accounts.user"
     rights = ("accounts.view_user", "trading.view_deployment")
 

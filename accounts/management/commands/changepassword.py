@@ -1,9 +1,7 @@
-from django.core.management.base import CommandError
-
 from accounts import staff_operations
+from accounts.commands import find_staff
 from accounts.management.commands.create_staff import ask_password
-from accounts.models import User
-from support_platform.commands import ActingCommand, email_address
+from support_platform.commands import ActingCommand
 from support_platform.retries import retried
 
 
@@ -19,11 +17,8 @@ class Command(ActingCommand):
         parser.add_argument("email")
 
     def run(self, *, email, **options):
-        email = email_address(email, "EMAIL")
-        staff = User.objects.staff().filter(email=email).first()
-        if staff is None:
-            raise CommandError(f"There is no staff account with the address {email}. For a trader use reset_password.")
-        staff = retried(staff_operations.change_staff, staff, password=ask_password(email), by=self.by)
+        staff = find_staff(email, hint="For a trader use reset_password.")
+        staff = retried(staff_operations.change_staff, staff, password=ask_password(staff.email), by=self.by)
         return {"id": staff.pk, "email": staff.email}
 
     def show(self, outcome):

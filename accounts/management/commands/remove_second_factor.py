@@ -1,8 +1,7 @@
-from django.core.management.base import CommandError
-
 from accounts import second_factor_operations
-from accounts.models import SecondFactor, User
-from support_platform.commands import ActingCommand, email_address
+from accounts.commands import find_staff
+from accounts.models import SecondFactor
+from support_platform.commands import ActingCommand
 from support_platform.retries import retried
 
 
@@ -17,10 +16,7 @@ class Command(ActingCommand):
         parser.add_argument("email")
 
     def run(self, *, email, **options):
-        email = email_address(email, "EMAIL")
-        staff = User.objects.staff().filter(email=email).first()
-        if staff is None:
-            raise CommandError(f"There is no staff account with the address {email}.")
+        staff = find_staff(email)
         had_one = SecondFactor.objects.filter(user=staff).exists()
         retried(second_factor_operations.remove_second_factor, staff, by=self.by)
         return {"id": staff.pk, "email": staff.email, "removed": had_one}
