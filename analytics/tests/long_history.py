@@ -49,7 +49,7 @@ def main(arguments=None):
     )
     parser.add_argument("--changes", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--every", type=int, default=100, help="compare after so many changes (default: 100)")
+    parser.add_argument("--every", type=int, default=200, help="compare after so many changes (default: 200)")
     options = parser.parse_args(arguments)
 
     for module, values in SMALL.items():
@@ -161,6 +161,7 @@ def write_and_ask(writers, changes, scopes, seed):
                     expect_equal(scope, span, f"beside the writers, comparison {ended['comparisons']}")
                 ended["comparisons"] += 3
                 keep()
+                over.wait(0.5)  # the writers are to get on
         except Exception as error:
             errors.append(error)
         finally:
