@@ -27,8 +27,10 @@ MOST = 300
 class History:
     """The changes, some for each call of `step`; `kinds` counts them. Two may go on side by side, from two seeds."""
 
-    def __init__(self, deployments, seed, name=""):
+    def __init__(self, deployments, seed, name="", statements=10):
+        """`statements`: how many, at most, are in one transaction."""
         self.random, self.deployments, self.name = Random(seed), deployments, name
+        self.most = statements
         self.users = {deployment.user_id for deployment in deployments}
         self.by, self.names, self.kinds, self.ids = Actor("command"), 0, Counter(), {}
         self.operations = {
@@ -61,7 +63,7 @@ class History:
         before = self.kinds.copy()
         try:
             with transaction.atomic():
-                for _ in range(self.random.randint(1, 10)):
+                for _ in range(self.random.randint(1, self.most)):
                     self._do(self.statements)
         except BaseException:
             self.kinds = before

@@ -3,7 +3,7 @@ Figures after changes: performance, latency and slippage against the raw rows, w
 
 Two parts. A random history of imports, corrections, reopenings, deletions and SQL straight into the database, from one
 seed, on a database of its own with blocks of a few rows (`analytics.tests.long_history`): performance, latency and
-slippage are compared with the raw rows every 200 changes; the last half is done by two writers at once beside a
+slippage are compared with the raw rows every 400 changes; the last fifth is done by two writers at once beside a
 reader; at the end every block and kept answer is verified. Then, on a large database: round after round the rows of the
 trader with most trades are changed behind the platform's back, in the database: rows inserted late, between old ones
 and at instants that others have, results corrected, rows deleted; and by the API, a correction. After each change all
