@@ -14,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 ROOT = Path(__file__).resolve().parent.parent.parent
 OURS = ("ENVIRONMENT", "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "ALLOWED_HOSTS", "PUBLIC_URL", "EMAIL_URL", "DEBUG")
 OURS += ("AUDIT_KEY", "AUDIT_KEY_FALLBACKS")
+OURS += ("DJANGO_ALLOW_ASYNC_UNSAFE",)  # of a browser's tests, which may have run before in this process
 WEAK = "is too weak: take 50 random characters or more, made for this server alone."
 PRODUCTION = {
     "ENVIRONMENT": "production",
