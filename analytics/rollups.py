@@ -183,17 +183,23 @@ class Reading:
 
     def _moved_instants(self):
         """The stretches of time, both ends included, that the journal tells of."""
-        ids = set()
+        ids, ranges = set(), []
         for _, low, high, first_trade, last_trade in self.touches:
             if low is not None:
                 yield microseconds(low), microseconds(high)
-            elif last_trade - first_trade < MANY_IDS:
-                ids.update(range(first_trade, last_trade + 1))
+            elif first_trade == last_trade:
+                ids.add(first_trade)
             else:
+                ranges.append((first_trade, last_trade))
+        lookups = [{"pk__in": some} for some in chunks(sorted(ids))]
+        for pair in merged(ranges):
+            if pair[1] - pair[0] >= MANY_IDS:
                 yield -FOREVER, FOREVER
+            else:
+                lookups.append({"pk__range": pair})
         # When these trades close is looked up only now: who wrote the note may not have seen the last word on it.
-        for some in chunks(sorted(ids)):
-            trades = Trade.objects.closed().filter(**self.scope, pk__in=some)
+        for lookup in lookups:
+            trades = Trade.objects.closed().filter(**self.scope, **lookup)
             for closed_at in trades.values_list("closed_at", flat=True):
                 yield microseconds(closed_at), microseconds(closed_at)
 
@@ -281,6 +287,17 @@ def _of_same_scope(model):
 def bounds(span):
     """In microseconds."""
     return [None if bound is None else microseconds(bound) for bound in span]
+
+
+def merged(ranges):
+    """Those that overlap as one; both ends of a range are in it."""
+    found = []
+    for first, last in sorted(ranges):
+        if found and first <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], last)
+        else:
+            found.append((first, last))
+    return found
 
 
 def chunks(ids):

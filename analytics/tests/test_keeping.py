@@ -9,10 +9,10 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
-from analytics import columns, keeping, readings
+from analytics import columns, keeping, readings, rollups
 from analytics.models import Answer, LatencyBlock, PerformanceBlock, Rollup, Touch
 from support_platform.tests.commands import fail, run, tell
-from trading.models import Deployment, Trade
+from trading.models import Deployment, Order, Trade
 from trading.tests.factories import DeploymentFactory
 
 from .rolled import (
@@ -239,3 +239,22 @@ def test_a_server_that_ends_forgets_what_it_has_in_hand(deployment, monkeypatch)
 
     assert not PerformanceBlock.objects.exists()
     assert not Rollup.objects.exclude(claimed_until=None).exists()
+
+
+def test_orders_of_trades_far_apart_are_looked_up_as_a_range(deployment, scope, monkeypatch):
+    trades = fill(deployment)
+    prices = {"expected_price": Decimal(5), "filled_price": Decimal(6), "filled_quantity": Decimal(1)}
+    orders = [send(deployment, hours, trade=trades[hours], **prices) for hours in (3, 20, 50)]
+    make_due()
+
+    Order.objects.filter(pk__in=[order.pk for order in orders]).update(filled_price=Decimal(9))
+    assert_equal(scope)
+    assert report(scope)["slippage_cost"] == 12
+    monkeypatch.setattr(rollups, "MANY_IDS", 10)
+    Order.objects.filter(pk__in=[order.pk for order in orders]).update(filled_price=Decimal(4))
+    assert_equal(scope)
+    assert report(scope)["slippage_cost"] == -3
+
+
+def test_ranges_that_overlap_are_one():
+    assert rollups.merged([(5, 9), (1, 2), (2, 4), (6, 7), (11, 12)]) == [(1, 4), (5, 9), (11, 12)]
