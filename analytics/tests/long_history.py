@@ -26,9 +26,9 @@ from django.db import DatabaseError, connections
 from accounts.models import Broker, User
 from analytics import keeping, rollup_check
 from analytics.models import Rollup
-from support_platform.exceptions import InvalidChange, OperationRefused
+from support_platform.exceptions import InvalidChange, OperationRefused, OutOfReach
 from trading.import_operations import RowsRefused
-from trading.models import Deployment, Strategy, Trade
+from trading.models import Deployment, Strategy
 
 from .comparison import SMALL, differences, one_moment
 from .history import START, History
@@ -136,7 +136,7 @@ def write_and_ask(writers, changes, scopes, seed):
     """
 
     # What one cannot do since the other was quicker: a row is gone or closed already, a deadlock of the two.
-    refused = (DatabaseError, InvalidChange, OperationRefused, RowsRefused, Trade.DoesNotExist)
+    refused = (DatabaseError, InvalidChange, OperationRefused, OutOfReach, RowsRefused)
     ended, errors, over = Counter(), [], Event()
 
     def write(history):
