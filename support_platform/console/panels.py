@@ -38,6 +38,9 @@ class Panel:
         """What the template needs, read for this row within the reach of `request.user`; None: leave the panel out."""
         raise NotImplementedError
 
+    def is_for(self, user):
+        return self.right is None or user.has_perm(self.right)
+
     @property
     def name(self):
         """What the panel is called in the page's address (#deployments) and in its style."""
@@ -76,7 +79,7 @@ def rendered(page, request, row=None):
     """[(panel, its HTML)] of those that this person may see and that have something to show."""
     found = []
     for panel in panels_of(page):
-        if panel.right is None or request.user.has_perm(panel.right):
+        if panel.is_for(request.user):
             if comes_later(page, panel):
                 found.append((panel, _html("admin/later_panel.html", {"url": _own_url(page, panel, request, row)})))
                 continue
@@ -122,7 +125,7 @@ class PanelPagesMixin:
     def panel_view(self, request, object_id, panel):
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD"])
-        if not self.has_view_permission(request) or not (panel.right is None or request.user.has_perm(panel.right)):
+        if not self.has_view_permission(request) or not panel.is_for(request.user):
             raise PermissionDenied
         lists.check_parameters(request.GET, panel.parameters)
         row = self.get_object(request, unquote(object_id))
