@@ -13,7 +13,7 @@ from support_platform.commands import ActingCommand, Unsuccessful, email_address
 from support_platform.exceptions import OutOfReach
 
 from . import imports
-from .import_operations import BATCH, RowsRefused
+from .import_operations import RowsRefused
 
 SHOWN_FAULTS = 50
 # Leaves room for ":LINE" in an external_id.
@@ -44,7 +44,7 @@ class ImportCommand(ActingCommand):
     def open(self, path, source):
         raise NotImplementedError
 
-    def operate(self, rows, **arguments):
+    def operate(self, batches, **arguments):
         raise NotImplementedError
 
     def run(self, *, file, trader, broker, source, skip_bad, **options):
@@ -138,7 +138,6 @@ class ImportCommand(ActingCommand):
 
 
 def _watched(csv_file, advance):
-    for number, row in enumerate(csv_file.rows(timezone.now())):
-        if number % BATCH == 0:
-            advance(csv_file.position)
-        yield row
+    for batch in csv_file.batches(timezone.now()):
+        advance(csv_file.position)
+        yield batch

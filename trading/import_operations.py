@@ -8,7 +8,6 @@ length needs the same memory.
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, Decimal, localcontext
-from itertools import islice
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -25,8 +24,8 @@ from support_platform.locking import lock, refused_if_taken
 from .bulk_insert import Among, RowRefused, bulk_insert
 from .models import Deployment, Order, Strategy, Trade
 
-BATCH = 5000
 CENT = Decimal("0.01")
+STAMPS = ("signal_at", "sent_at", "acknowledged_at", "filled_at")
 # What support may correct in a trade; where it did, the file is no longer the truth.
 CORRECTABLE = frozenset({"taken_at", "closed_at", "strike", "result"})
 
@@ -62,9 +61,9 @@ class RowsRefused(Exception):
 
 
 @transaction.atomic
-def import_trades(rows, *, by, email, broker, source, capital, mode=Deployment.Mode.LIVE, set_aside=None):
+def import_trades(batches, *, by, email, broker, source, capital, mode=Deployment.Mode.LIVE, set_aside=None):
     """
-    Bring in the trades of one trader; `rows` are imports.Row, each with an `external_id` among its values. They are
+    Bring in the trades of one trader; `batches` are imports.Batch, with `external_id` among their values. They are
     read by a thread of its own, so what yields them must not ask the database.
 
     `source` is where they come from, for the audit trail.
@@ -80,20 +79,20 @@ def import_trades(rows, *, by, email, broker, source, capital, mode=Deployment.M
     user, is_new = _find_or_add_trader(email, broker, by)
     intake = _Intake(Trade.objects.select_related("strategy"), user, "external_id")
     homes = _Homes(user, mode)
-    for batch in _batches(rows):
-        fresh = intake.sift(batch)
-        for row in fresh:
-            strategy, deployment = homes.of(row.values.pop("strategy"), row.values["taken_at"])
-            row.values |= {"strategy_id": strategy.pk, "deployment_id": deployment.pk}
-        intake.insert(fresh)
+    for batch in _read_ahead(batches):
+        intake.sift(batch)
+        values = batch.values
+        found = homes.of_all(values.pop("strategy"), values["taken_at"])
+        values["strategy_id"], values["deployment_id"] = found
+        intake.insert(batch)
     homes.settle(capital)
     return _finish("trades.imported", intake, homes, is_new, by, source, set_aside)
 
 
 @transaction.atomic
-def import_orders(rows, *, by, email, broker, source, strategy=None, set_aside=None):
+def import_orders(batches, *, by, email, broker, source, strategy=None, set_aside=None):
     """
-    Bring in the orders of one trader; `rows` are imports.Row.
+    Bring in the orders of one trader; `batches` are imports.Batch.
 
     An order that names a trade takes that trade's strategy and deployment; the others belong to the strategy of
     that name, made with one deployment where missing, or to none.
@@ -104,18 +103,16 @@ def import_orders(rows, *, by, email, broker, source, strategy=None, set_aside=N
     user, is_new = _find_or_add_trader(email, broker, by)
     intake = _Intake(Order.objects.all(), user, "order_id")
     homes = _Homes(user)
-    for batch in _batches(rows):
+    for batch in _read_ahead(batches):
         homes_of_trades = _link_trades(batch, user)
-        fresh = intake.sift(batch)
-        for row in fresh:
-            values = row.values
-            home = homes_of_trades.get(values.get("trade_id"))
-            if home is None and strategy:
-                stamps = (values["signal_at"], values["sent_at"], values["acknowledged_at"], values["filled_at"])
-                home = [own.pk for own in homes.of(strategy, next((s for s in stamps if s), None))]
-            if home:
-                values["strategy_id"], values["deployment_id"] = home
-        intake.insert(fresh)
+        intake.sift(batch)
+        values = batch.values
+        stamps = zip(*(values[name] for name in STAMPS), strict=True)
+        names = [None if trade in homes_of_trades else strategy for trade in values["trade_id"]]
+        own = zip(*homes.of_all(names, [next(filter(None, four), None) for four in stamps]), strict=True)
+        found = [homes_of_trades.get(trade, home) for trade, home in zip(values["trade_id"], own, strict=True)]
+        values["strategy_id"], values["deployment_id"] = map(list, zip(*found, strict=True)) if found else ([], [])
+        intake.insert(batch)
     homes.settle()
     return _finish("orders.imported", intake, homes, is_new, by, source, set_aside)
 
@@ -133,34 +130,30 @@ def _find_or_add_trader(email, broker_name, by):
     return lock(user), False
 
 
-def _batches(rows):
-    """The rows by BATCH, the next of them read by a thread of its own while the database takes those before."""
-    rows = iter(rows)
+def _read_ahead(batches):
+    """The batches, the next of them read by a thread of its own while the database takes the one before."""
+    batches = iter(batches)
     with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(_read_batch, rows)
+        coming = reader.submit(next, batches, None)
         while batch := coming.result():
-            coming = reader.submit(_read_batch, rows)
+            coming = reader.submit(next, batches, None)
             yield batch
 
 
-def _read_batch(rows):
-    return list(islice(rows, BATCH))
-
-
 def _link_trades(batch, user):
-    """Replace each row's `trade` (an external_id) by `trade_id`; (strategy, deployment) of the trades, by id."""
-    names = {row.values["trade"] for row in batch if row.values.get("trade")}
-    trades = Trade.objects.filter(Among(F("external_id"), list(names)), user=user) if names else Trade.objects.none()
+    """Replace the `trade` of each row (an external_id) by `trade_id`; (strategy, deployment) of the trades, by id."""
+    names = batch.values.pop("trade", None) or [None] * len(batch.lines)
+    asked = set(names) - {None}
     homes, ids = {}, {None: None}
-    for name, pk, *home in trades.values_list("external_id", "pk", "strategy_id", "deployment_id"):
-        ids[name], homes[pk] = pk, home
-    for row in batch:
-        if "trade" not in row.values:
-            continue
-        name = row.values.pop("trade")
-        if name not in ids:
-            row.faults.append(("trade", f"The trader has no trade with the external_id {name}. Import trades first."))
-        row.values["trade_id"] = ids.get(name)
+    if asked:
+        trades = Trade.objects.filter(Among(F("external_id"), list(asked)), user=user)
+        for name, pk, *home in trades.values_list("external_id", "pk", "strategy_id", "deployment_id"):
+            ids[name], homes[pk] = pk, home
+    batch.values["trade_id"] = list(map(ids.get, names))
+    if unknown := asked - ids.keys():
+        told = "The trader has no trade with the external_id {}. Import trades first."
+        faults = {at: [("trade", told.format(name))] for at, name in enumerate(names) if name in unknown}
+        batch.reject(faults)
     return homes
 
 
@@ -174,44 +167,52 @@ class _Intake:
         self.last_id = self.queryset.aggregate(last=Max("pk"))["last"] or 0
 
     def sift(self, batch):
-        """The rows to be made, each with `external_id` among its values."""
-        self.outcome.read += len(batch)
-        fresh = {}
-        for row in batch:
-            name = row.values.pop(self.key, None)
-            if not row.faults and name in fresh:
-                row.faults.append((self.key, f"{name} stands in line {fresh[name].line} already."))
-            if row.faults:
-                self.outcome.faults[row.line] = row.faults
-            else:
-                row.values["external_id"] = name
-                fresh[name] = row
-        for existing in self.queryset.filter(Among(F("external_id"), list(fresh))):
-            self._compare(existing, fresh.pop(existing.external_id))
-        self.outcome.imported += len(fresh)
-        self.outcome.rounded += sum(row.rounded for row in fresh.values())
-        return list(fresh.values())
+        """Leave in it the rows that are to be made, each with its `external_id`."""
+        outcome, names = self.outcome, batch.values.pop(self.key)
+        outcome.read += len(batch.lines) + len(batch.faults)
+        batch.values["external_id"] = names
+        if len(set(names)) < len(names):
+            self._reject_repeated(batch)
+        existing = list(self.queryset.filter(Among(F("external_id"), batch.values["external_id"])))
+        if existing:
+            self._leave_out(batch, existing)
+        outcome.faults |= dict(sorted(batch.faults.items()))
+        outcome.imported += len(batch.lines)
+        if batch.rounded:
+            outcome.rounded += sum(batch.rounded.get(line, 0) for line in batch.lines)
 
-    def insert(self, rows):
+    def insert(self, batch):
         """
         :raises RowsRefused: if the table refuses one that has passed every check before
         """
         try:
-            bulk_insert(self.queryset.model, [row.values | {"user_id": self.outcome.user.pk} for row in rows])
+            bulk_insert(self.queryset.model, batch.values | {"user_id": self.outcome.user.pk})
         except RowRefused as refusal:
-            self.outcome.faults[rows[refusal.position].line] = [("line", f"The database refuses it: {refusal}.")]
+            self.outcome.faults[batch.lines[refusal.position]] = [("line", f"The database refuses it: {refusal}.")]
             raise RowsRefused(self.outcome) from refusal
 
-    def _compare(self, existing, row):
-        if existing.pk > self.last_id:
-            self._reject(row, f"{existing.external_id} stands in an earlier line already.")
-        elif differing := _differences(existing, row.values):
-            self._reject(row, f"{existing.external_id} is there already with other values: {differing}.")
-        else:
-            self.outcome.already_there += 1
+    def _reject_repeated(self, batch):
+        first, faults = {}, {}
+        for position, (name, line) in enumerate(zip(batch.values["external_id"], batch.lines, strict=True)):
+            if first.setdefault(name, line) != line:
+                faults[position] = [(self.key, f"{name} stands in line {first[name]} already.")]
+        batch.reject(faults)
 
-    def _reject(self, row, text):
-        self.outcome.faults[row.line] = [(self.key, text)]
+    def _leave_out(self, batch, existing):
+        places = {name: position for position, name in enumerate(batch.values["external_id"])}
+        faults, same = {}, set()
+        for there in existing:
+            position = places[there.external_id]
+            row = {name: values[position] for name, values in batch.values.items()}
+            if there.pk > self.last_id:
+                faults[position] = f"{there.external_id} stands in an earlier line already."
+            elif differing := _differences(there, row):
+                faults[position] = f"{there.external_id} is there already with other values: {differing}."
+            else:
+                same.add(position)
+        self.outcome.already_there += len(same)
+        batch.faults |= {batch.lines[position]: [(self.key, text)] for position, text in faults.items()}
+        batch.leave_out(same | faults.keys())
 
 
 def _differences(existing, values):
@@ -219,7 +220,10 @@ def _differences(existing, values):
     ignored = CORRECTABLE if getattr(existing, "is_corrected", False) else ()
     told = []
     for name, value in values.items():
-        there = existing.strategy.name if name == "strategy" else getattr(existing, name)
+        if name == "strategy":
+            there = existing.strategy.name
+        else:
+            there, value = getattr(existing, name), existing._meta.get_field(name).to_python(value)
         if there != value and name not in ignored:
             told.append(f"{name} {_shown(there)} there, {_shown(value)} here")
     return "; ".join(told)
@@ -241,6 +245,17 @@ class _Homes:
         self.found = {}
         self.strategies_created = 0
         self.made = {}  # the deployments that this import makes, by id
+
+    def of_all(self, names, instants):
+        """(ids of the strategies, ids of the deployments) of rows with these names; of None they are None."""
+        earliest = {}
+        for name, at in zip(names, instants, strict=True):
+            if name not in earliest or (at is not None and (earliest[name] is None or at < earliest[name])):
+                earliest[name] = at
+        earliest.pop(None, None)
+        homes = {name: self.of(name, at) for name, at in earliest.items()}
+        ids = [{name: home[place].pk for name, home in homes.items()} for place in (0, 1)]
+        return [list(map(known.get, names)) for known in ids]
 
     def of(self, name, at):
         """The strategy of that name and its deployment; one that is made starts with the earliest row."""

@@ -1,169 +1,60 @@
 """
-Reading trades and orders from CSV files: strictly, row by row, every fault named by its line and column.
+Reading trades and orders from CSV files: strictly, by batches, every fault named by its line and column.
 
-Knows files and columns, not the database. Numbers may be written as logs of programs have them, with an exponent or
-with the noise of binary fractions; what is longer than 12 places is rounded half-even and counted.
+Knows files and columns, not the database. A batch is read column by column, which takes a fraction of
+what it takes cell by cell.
 """
 
 import csv
-import re
-from contextlib import closing
+from collections import Counter, defaultdict, deque
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from decimal import ROUND_HALF_EVEN, Context, Decimal
 from io import TextIOWrapper
+from itertools import chain, compress, islice, repeat
 
-from django.core.exceptions import ValidationError
-
-from support_platform.decimals import DECIMAL_PLACES, MAX_DIGITS, check_fits
 from support_platform.exports import neutralise, plain
-from support_platform.instants import format_instant, parse_instant
-from support_platform.text import check_text
+from support_platform.instants import format_instant
 
-from .models import Order, Strategy, Trade
+from .import_columns import ORDER_COLUMNS, TRADE_COLUMNS
 
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?", re.ASCII)
-_MAX_CELL = 100
-# Most cells are of these two forms, which keep every rule as they stand; only the others are looked at more closely.
-_PLAIN_NUMBER = re.compile(rf"-?[0-9]{{1,{MAX_DIGITS - DECIMAL_PLACES}}}(\.[0-9]{{1,{DECIMAL_PLACES}}})?", re.ASCII)
-_PLAIN_TEXT = re.compile(r"[!-~]([ -~]*[!-~])?", re.ASCII)
+BATCH = 5000
 # The last column of a file of rejected rows. Mended, such a file can be imported as it is.
 _ERROR = "error"
-_ZERO = Decimal(0)
-_PLACE = Decimal(1).scaleb(-DECIMAL_PLACES)
-_ROUNDING = Context(prec=4 * MAX_DIGITS, rounding=ROUND_HALF_EVEN)
 
 
 class Unreadable(Exception):
     """The file as a whole cannot be taken: not there, not CSV, or not with these columns."""
 
 
-@dataclass(slots=True)
-class Row:
-    """One line: its `values`, or `faults` as (column, what is wrong). `rounded` counts shortened fractions."""
+@dataclass
+class Batch:
+    """
+    Some lines of a file. The good ones are `lines`, with their `values` column by column; `faults` maps the others to
+    their (column, what is wrong) pairs. `rounded` counts shortened fractions by line.
+    """
 
-    line: int
-    values: dict = field(default_factory=dict)
-    faults: list = field(default_factory=list)
-    rounded: int = 0
+    lines: list
+    values: dict
+    faults: dict = field(default_factory=dict)
+    rounded: dict = field(default_factory=dict)
 
+    def reject(self, faults):
+        """Take out the rows at these positions, each for the pairs it maps to."""
+        self.faults |= {self.lines[position]: pairs for position, pairs in faults.items()}
+        self.leave_out(faults)
 
-@dataclass(frozen=True)
-class Column:
-    """`required`: never empty. `optional`: the whole column may be missing. `empty`: what an empty cell means."""
-
-    required: bool = False
-    optional: bool = False
-    empty: str | Decimal | None = None
-
-    def read(self, cell, row, now):
-        """
-        :raises ValueError: saying what the cell must be
-        """
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class TextColumn(Column):
-    max_length: int = 200
-
-    def read(self, cell, row, now):
-        if len(cell) <= self.max_length and _PLAIN_TEXT.fullmatch(cell):
-            return cell
-        return check_text(cell, self.max_length)
-
-
-@dataclass(frozen=True)
-class ChoiceColumn(Column):
-    choices: tuple = ()
-
-    def read(self, cell, row, now):
-        if cell not in self.choices:
-            raise ValueError(f"Must be one of: {', '.join(self.choices)}.")
-        return cell
-
-
-@dataclass(frozen=True)
-class InstantColumn(Column):
-    def read(self, cell, row, now):
-        instant = parse_instant(cell)
-        if instant > now:
-            raise ValueError(f"Must not be in the future; it is {format_instant(now)}.")
-        return instant
-
-
-@dataclass(frozen=True)
-class NumberColumn(Column):
-    """`above`, `least`: bounds, the first exclusive, the second inclusive."""
-
-    above: int | None = None
-    least: int | None = None
-
-    def read(self, cell, row, now):
-        value = Decimal(cell) if _PLAIN_NUMBER.fullmatch(cell) else self._read_closely(cell, row)
-        if self.above is not None and value <= self.above:
-            raise ValueError(f"Must be greater than {self.above}.")
-        if self.least is not None and value < self.least:
-            raise ValueError(f"Must be at least {self.least}.")
-        return value or _ZERO  # a log's -0.0 is 0
-
-    def _read_closely(self, cell, row):
-        if len(cell) > _MAX_CELL or not _NUMBER.fullmatch(cell):
-            raise ValueError("Give a number such as 12.5 or 1e-05.")
-        exact = Decimal(cell)
-        value = exact
-        if exact.as_tuple().exponent < -DECIMAL_PLACES and exact.adjusted() < MAX_DIGITS:
-            value = exact.quantize(_PLACE, context=_ROUNDING)
-        try:
-            check_fits(value)
-        except ValidationError as error:
-            raise ValueError(error.message) from None
-        row.rounded += value != exact
-        return value
-
-
-def _length(model, name):
-    return model._meta.get_field(name).max_length
-
-
-TRADE_COLUMNS = {
-    "strategy": TextColumn(required=True, max_length=_length(Strategy, "name")),
-    "symbol": TextColumn(required=True, max_length=_length(Trade, "symbol")),
-    "side": ChoiceColumn(required=True, choices=tuple(Trade.Side.values)),
-    "quantity": NumberColumn(required=True, above=0),
-    "entry_price": NumberColumn(required=True),
-    "exit_price": NumberColumn(),
-    "strike": NumberColumn(above=0),
-    "fees": NumberColumn(empty=Decimal(0)),
-    "result": NumberColumn(),
-    "taken_at": InstantColumn(required=True),
-    "closed_at": InstantColumn(),
-    "stop_loss": NumberColumn(optional=True),
-    "target": NumberColumn(optional=True),
-    "external_id": TextColumn(optional=True, max_length=_length(Trade, "external_id")),
-}
-ORDER_COLUMNS = {
-    "order_id": TextColumn(required=True, max_length=_length(Order, "external_id")),
-    "symbol": TextColumn(required=True, max_length=_length(Order, "symbol")),
-    "side": ChoiceColumn(required=True, choices=tuple(Order.Side.values)),
-    "quantity": NumberColumn(above=0),
-    "expected_price": NumberColumn(),
-    "filled_price": NumberColumn(),
-    "signal_at": InstantColumn(),
-    "sent_at": InstantColumn(),
-    "acknowledged_at": InstantColumn(),
-    "filled_at": InstantColumn(),
-    "arrival_price": NumberColumn(optional=True),
-    "filled_quantity": NumberColumn(optional=True, least=0),
-    "order_type": ChoiceColumn(optional=True, choices=tuple(Order.OrderType.values), empty=""),
-    "trade": TextColumn(optional=True, max_length=_length(Trade, "external_id")),
-}
+    def leave_out(self, positions):
+        if positions:
+            kept = [position not in positions for position in range(len(self.lines))]
+            self.lines = list(compress(self.lines, kept))
+            self.values = {name: list(compress(values, kept)) for name, values in self.values.items()}
 
 
 class CsvFile:
     """
     A CSV file (UTF-8, with or without BOM, any line ends) whose header names `columns` in any order.
 
-    `complete` is called with each row, to check and fill in what no single column can.
+    `complete` is called with each batch, to check and fill in what no single column can.
 
     :raises Unreadable: on making it and while reading
     """
@@ -177,37 +68,97 @@ class CsvFile:
 
     def records(self):
         """The header and every line after it as (line number, cells); empty lines are no records."""
-        line = 1
+        with self._opened() as text:
+            for line, _, cells in self._records(text, 1):
+                yield line, cells
+
+    def batches(self, now):
+        """The records after the header as one Batch after the other; `position` tells how many bytes are read."""
+        batch = None
+        for lines, columns, faults in self._chunks():
+            batch = self._read(lines, columns, now)
+            batch.faults |= faults
+            self.complete(batch)
+            yield batch
+        if batch is None:
+            raise Unreadable(f"{self.path}: a header and no rows.")
+
+    @contextmanager
+    def _opened(self):
         try:
             with open(self.path, "rb") as raw, TextIOWrapper(raw, encoding="utf-8-sig", newline="") as text:
-                reader = csv.reader(text, strict=True)
-                for cells in reader:
-                    if cells:
-                        self.position = raw.tell()
-                        yield line, cells
-                    line = reader.line_num + 1
+                yield text
         except OSError as error:
             raise Unreadable(f"{self.path}: {error.strerror}.") from None
+
+    def _records(self, text, line):
+        """(line number, number of the line after it, cells) of each record; the first line of `text` is `line`."""
+        reader, before = csv.reader(text, strict=True), line
+        try:
+            for cells in reader:
+                after = before + reader.line_num
+                if cells:
+                    yield line, after, cells
+                line = after
         except UnicodeDecodeError:
-            raise Unreadable(f"{self.path}: not UTF-8 text, at or after line {line}. Save it as UTF-8.") from None
+            raise self._undecodable(line) from None
         except csv.Error as error:
             raise Unreadable(f"{self.path}: line {line} is not CSV: {error}.") from None
 
-    def rows(self, now):
-        """Each record after the header as a Row; `position` tells how many bytes of `size` are read."""
-        records = self.records()
-        next(records)
-        row = None
+    def _undecodable(self, line):
+        return Unreadable(f"{self.path}: not UTF-8 text, at or after line {line}. Save it as UTF-8.")
+
+    def _chunks(self):
+        """(line numbers, columns of cells, faults of lines that are not among them) for BATCH lines each."""
+        with self._opened() as text:
+            line = self._first
+            deque(islice(text, line - 1), maxlen=0)
+            while True:
+                taken = []
+                try:
+                    taken.extend(islice(text, BATCH))
+                except UnicodeDecodeError:
+                    raise self._undecodable(line + len(taken)) from None
+                if not taken:
+                    return
+                self.position = text.buffer.tell()
+                end = line + len(taken)
+                if columns := self._split(taken):
+                    yield list(range(line, end)), columns, {}
+                    line = end
+                    continue
+                records = []
+                # The last of them may go on in lines that are not taken yet.
+                for begins, line, cells in self._records(chain(taken, text), line):  # noqa: B020
+                    records.append((begins, cells))
+                    if line >= end:
+                        break
+                if records:
+                    yield self._columns(records)
+
+    def _split(self, taken):
+        """The columns of lines without quotes, each with as many cells as the header; None if they are any others."""
+        commas = len(self.header) - 1
+        whole = "".join(taken).replace("\r\n", "\n")
+        if '"' in whole or "\r" in whole or set(map(str.count, taken, repeat(","))) != {commas}:
+            return None
+        if len(max(taken, key=len)) > csv.field_size_limit():
+            return None
+        cells = whole.removesuffix("\n").replace("\n", ",").split(",")
+        return [cells[place :: commas + 1] for place in range(commas + 1)]
+
+    def _columns(self, records):
+        width, faults = len(self.header), {}
         for line, cells in records:
-            row = self._read(line, cells, now)
-            self.complete(row)
-            yield row
-        if row is None:
-            raise Unreadable(f"{self.path}: a header and no rows.")
+            if len(cells) != width:
+                faults[line] = [("line", f"Has {len(cells)} cells; the header has {width}.")]
+        good = [(line, cells) for line, cells in records if line not in faults]
+        columns = list(zip(*(cells for _, cells in good), strict=True)) or [()] * width
+        return [line for line, _ in good], columns, faults
 
     def _checked_header(self):
-        with closing(self.records()) as records:
-            _, header = next(records, (0, None))
+        with self._opened() as text:
+            _, self._first, header = next(self._records(text, 1), (0, 0, None))
         if header is None:
             raise Unreadable(f"{self.path}: the file is empty.")
         unknown = [name for name in header if name not in self.columns and name != _ERROR]
@@ -222,61 +173,68 @@ class CsvFile:
             raise Unreadable(f"{self.path}: {'; '.join(found)}.")
         return header
 
-    def _read(self, line, cells, now):
-        row = Row(line)
-        if len(cells) != len(self.header):
-            row.faults.append(("line", f"Has {len(cells)} cells; the header has {len(self.header)}."))
-            return row
-        is_returned = _ERROR in self.header
-        for name, column, cell in zip(self.header, self._order, cells, strict=True):
+    def _read(self, lines, columns, now):
+        batch, faults = Batch(lines, {}, rounded=Counter()), defaultdict(list)
+        for name, column, cells in zip(self.header, self._order, columns, strict=True):
             if column is None:
                 continue
-            cell = plain(cell) if is_returned else cell
-            if cell == "":
-                row.values[name] = column.empty
-                if column.required:
-                    row.faults.append((name, "Must not be empty."))
-                continue
-            try:
-                row.values[name] = column.read(cell, row, now)
-            except ValueError as error:
-                row.faults.append((name, f"{error} Given: {cell if len(cell) <= 40 else cell[:40] + '…'}"))
-        return row
+            if _ERROR in self.header:
+                cells = list(map(plain, cells))
+            batch.values[name], wrong, rounded = column.read_all(cells, now)
+            for position in _places(cells, wrong):
+                faults[position].append((name, wrong[cells[position]]))
+            batch.rounded.update(lines[position] for position in _places(cells, rounded))
+        batch.reject(faults)
+        return batch
+
+
+def _places(cells, among):
+    return [position for position, cell in enumerate(cells) if cell in among] if among else ()
 
 
 def trades_file(path, source):
     """A file of trades. One without an external_id is named by where it stands: `source`:line."""
 
-    def complete(row):
-        if not row.values.get("external_id"):
-            row.values["external_id"] = f"{source}:{row.line}"
-        if not row.faults:
-            _check_trade(row)
+    def complete(batch):
+        given = batch.values.get("external_id") or [None] * len(batch.lines)
+        batch.values["external_id"] = [
+            name or f"{source}:{line}" for name, line in zip(given, batch.lines, strict=True)
+        ]
+        batch.reject(_faults_of_trades(batch.values))
 
     return CsvFile(path, TRADE_COLUMNS, complete)
 
 
 def orders_file(path):
-    return CsvFile(path, ORDER_COLUMNS, _fill_quantity)
+    return CsvFile(path, ORDER_COLUMNS, _fill_quantities)
 
 
-def _check_trade(row):
+def _faults_of_trades(values):
     """What no column of a trade can tell alone: the rules of the table's constraints."""
-    taken_at, closed_at, result = (row.values[name] for name in ("taken_at", "closed_at", "result"))
-    if closed_at is not None and closed_at < taken_at:
-        row.faults.append(("closed_at", f"Is before taken_at, {format_instant(taken_at)}."))
-    if closed_at is not None and result is None:
-        row.faults.append(("result", "A closed trade has a result."))
-    if closed_at is None and result is not None:
-        row.faults.append(("closed_at", "A trade with a result is closed; say when."))
+    faults = {}
+    columns = zip(values["taken_at"], values["closed_at"], values["result"], strict=True)
+    for position, (taken_at, closed_at, result) in enumerate(columns):
+        if closed_at is None:
+            if result is not None:
+                faults[position] = [("closed_at", "A trade with a result is closed; say when.")]
+        elif closed_at < taken_at or result is None:
+            faults[position] = []
+            if closed_at < taken_at:
+                faults[position].append(("closed_at", f"Is before taken_at, {format_instant(taken_at)}."))
+            if result is None:
+                faults[position].append(("result", "A closed trade has a result."))
+    return faults
 
 
-def _fill_quantity(row):
+def _fill_quantities(batch):
     """What is filled is filled whole, unless the log says otherwise."""
-    values = row.values
-    if values.get("filled_quantity") is None:
-        is_filled = values.get("filled_at") is not None or values.get("filled_price") is not None
-        values["filled_quantity"] = values.get("quantity") if is_filled else None
+    values = batch.values
+    given = values.get("filled_quantity") or [None] * len(batch.lines)
+    columns = zip(given, values["quantity"], values["filled_at"], values["filled_price"], strict=True)
+    values["filled_quantity"] = [
+        quantity if known is None and (at is not None or price is not None) else known
+        for known, quantity, at, price in columns
+    ]
 
 
 def write_rejected(file, faults, path):

@@ -14,7 +14,7 @@ from django.db.models import F, Max, Min
 from analytics.queries import Span
 from support_platform.audit import Actor
 from trading.import_operations import import_orders, import_trades
-from trading.imports import Row
+from trading.imports import Batch
 from trading.models import Deployment, Order, Trade
 from trading.operations import correct_trade
 
@@ -234,7 +234,7 @@ class History:
         return (least or 0) + self.random.randrange(max(1, (greatest or 0) - (least or 0) - 5))
 
     def _file(self, rows):
-        return [Row(line, dict(row)) for line, row in enumerate(rows, 2)]
+        return [Batch(list(range(2, 2 + len(rows))), {name: [row[name] for row in rows] for name in rows[0]})]
 
     def _destination(self, deployment):
         user = deployment.user

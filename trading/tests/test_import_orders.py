@@ -8,7 +8,7 @@ from django.db.models import F
 
 from accounts.tests.factories import TraderFactory
 from support_platform.tests.commands import fail, run, tell
-from trading.import_operations import BATCH
+from trading.imports import BATCH
 from trading.models import Deployment, Order, Strategy
 from trading.tests.csv_rows import refused
 from trading.tests.factories import DeploymentFactory, TradeFactory

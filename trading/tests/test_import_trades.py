@@ -12,7 +12,7 @@ from accounts.tests.factories import TraderFactory
 from support_platform.decimals import format_decimal
 from support_platform.instants import format_instant
 from support_platform.tests.commands import fail, process, run, tell
-from trading.import_operations import BATCH
+from trading.imports import BATCH
 from trading.models import Deployment, Strategy, Trade
 from trading.tests.csv_rows import COLUMNS, GOOD, OPEN, TO, cell, refused
 from trading.tests.factories import DeploymentFactory, StrategyFactory

@@ -1,7 +1,6 @@
 """Command: import_trades, row by row: numbers as logs have them, bad rows, and files that are none."""
 
 import csv
-import re
 from decimal import Decimal
 from io import StringIO
 from pathlib import Path
@@ -10,12 +9,10 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.utils import timezone
-from hypothesis import example, given, strategies
 
 from accounts.models import Broker
 from support_platform.audit import Actor
 from support_platform.tests.commands import fail, run
-from support_platform.text import check_text
 from trading import import_operations, imports
 from trading.bulk_insert import bulk_insert
 from trading.models import Trade
@@ -202,7 +199,7 @@ def test_without_bad_rows_nothing_is_written_down(db, file):
 # --- what the table refuses ------------------------------------------------------------------------------
 @pytest.mark.parametrize("more", [(), ("--skip-bad",)])
 def test_a_row_that_only_the_table_refuses_is_named(db, file, events, monkeypatch, more):
-    monkeypatch.setattr(imports, "_check_trade", lambda row: None)
+    monkeypatch.setattr(imports, "_faults_of_trades", lambda values: {})
     path = file(cell("side", "up"), GOOD, "", cell("result", ""), OPEN)
 
     document, message = refused(path, *TO, *more)
@@ -221,78 +218,37 @@ def test_a_row_that_only_the_table_refuses_is_named(db, file, events, monkeypatc
 
 # --- batches ---------------------------------------------------------------------------------------------
 def test_what_is_wrong_with_the_file_after_some_batches_keeps_nothing(db, file, monkeypatch):
-    monkeypatch.setattr(import_operations, "BATCH", 2)
+    monkeypatch.setattr(imports, "BATCH", 2)
 
     assert "line 9 is not CSV" in fail("import_trades", file(*[GOOD] * 7, '"'), *TO)
     assert not Broker.objects.exists()
 
 
 def test_no_more_than_one_batch_is_read_ahead(db, file, monkeypatch):
-    monkeypatch.setattr(import_operations, "BATCH", 10)
+    monkeypatch.setattr(imports, "BATCH", 10)
     csv_file = imports.trades_file(file(*[GOOD] * 95), "x")
     asked, inserted, ahead = 0, 0, []
 
-    def rows():
+    def batches():
         nonlocal asked
-        for row in csv_file.rows(timezone.now()):
-            asked += 1
-            yield row
+        for batch in csv_file.batches(timezone.now()):
+            asked += len(batch.lines)
+            yield batch
 
-    def insert(model, rows):
+    def insert(model, columns):
         nonlocal inserted
         ahead.append(asked - inserted)
-        bulk_insert(model, rows)
-        inserted += len(rows)
+        bulk_insert(model, columns)
+        inserted += len(columns["external_id"])
 
     monkeypatch.setattr(import_operations, "bulk_insert", insert)
     by = Actor("command", request_id="", source="command")
 
-    import_operations.import_trades(rows(), by=by, email="a@b.example", broker="B", source="x", capital=Decimal(1))
+    import_operations.import_trades(batches(), by=by, email="a@b.example", broker="B", source="x", capital=Decimal(1))
 
     assert Trade.objects.count() == 95
     assert len(ahead) == 10
     assert max(ahead) <= 20
-
-
-# --- the short way for cells that are plain --------------------------------------------------------------
-@given(strategies.from_regex(r"[-+]?[0-9]{0,20}(\.[0-9]{0,14})?([eE]-?[0-9])?", fullmatch=True))
-@example("1" * 18)
-@example("1" * 19)
-@example("0." + "1" * 12)
-@example("0." + "1" * 13)
-@example("-0")
-def test_a_plain_number_is_read_as_the_long_way_reads_it(cell):
-    column, row, closely = imports.NumberColumn(), imports.Row(1), imports.Row(1)
-    try:
-        expected = column._read_closely(cell, closely)
-    except ValueError as error:
-        with pytest.raises(ValueError, match=re.escape(str(error))):
-            column.read(cell, row, None)
-        return
-
-    value = column.read(cell, row, None)
-
-    assert (value, row.rounded) == (expected, closely.rounded)
-    assert not (value.is_signed() and not value)
-
-
-@given(strategies.one_of(strategies.text(max_size=12), strategies.text(" !~a\x7f\t", max_size=12)))
-@example("a\x7f")
-@example("a\u202e")
-@example("12345678")
-@example("123456789")
-@example("")
-@example(" ")
-def test_a_plain_text_is_read_as_the_long_way_reads_it(cell):
-    column = imports.TextColumn(max_length=8)
-    try:
-        expected = check_text(cell, 8)
-    except ValueError as error:
-        with pytest.raises(ValueError, match=re.escape(str(error))):
-            column.read(cell, imports.Row(1), None)
-        return
-
-    assert column.read(cell, imports.Row(1), None) == expected
 
 
 # --- the file ----------------------------------------------------------------------------------------------

@@ -23,8 +23,8 @@ class Command(ImportCommand):
     def open(self, path, source):
         return imports.orders_file(path)
 
-    def operate(self, rows, **arguments):
-        return import_operations.import_orders(rows, **arguments)
+    def operate(self, batches, **arguments):
+        return import_operations.import_orders(batches, **arguments)
 
     def own(self, options):
         name = options["strategy"]

@@ -32,8 +32,8 @@ class Command(ImportCommand):
     def open(self, path, source):
         return imports.trades_file(path, source)
 
-    def operate(self, rows, **arguments):
-        return import_operations.import_trades(rows, **arguments)
+    def operate(self, batches, **arguments):
+        return import_operations.import_trades(batches, **arguments)
 
     def own(self, options):
         return {"capital": _amount(options["capital"]), "mode": options["mode"]}
