@@ -1,6 +1,5 @@
 """How the platform is served: one process with threads by default, several (WEB_CONCURRENCY) with REDIS_URL."""
 
-import gc
 import os
 import sys
 
@@ -32,12 +31,7 @@ logconfig_dict = settings.LOGGING
 
 
 def when_ready(server):
-    """
-    Before the workers are forked. What is loaded stays for good, so no worker need ever look through it for garbage,
-    nor touch it. script/run passes what to say once the server can be reached.
-    """
-    gc.collect()
-    gc.freeze()
+    """script/run passes what to say once the server can be reached."""
     if "WELCOME" in os.environ:
         print(os.environ["WELCOME"], flush=True)  # noqa: T201
 
