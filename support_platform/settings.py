@@ -260,7 +260,6 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["support_platform.renderers.FastRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "support_platform.parsers.AlwaysJSON",
     "DEFAULT_PAGINATION_CLASS": "support_platform.pagination.KeysetPagination",
-    "DEFAULT_SCHEMA_CLASS": "support_platform.openapi.schema.PlatformSchema",
     "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "support_platform.exceptions.problem_handler",
     "URL_FORMAT_OVERRIDE": None,

@@ -52,7 +52,7 @@ urlpatterns = [
     path("api/v1/auth/token/refresh/", accounts.RefreshView.as_view(), name="token-refresh"),
     path("api/v1/auth/token/revoke/", accounts.RevokeView.as_view(), name="token-revoke"),
     path("api/schema/", openapi.SchemaView.as_view(), name="schema"),
-    path("api/docs/", openapi.DocsView.as_view(), name="docs"),
+    path("api/docs/", openapi.docs, name="docs"),
     re_path(r"^api(?:/|$)", views.not_found),
     path("admin/", admin.site.urls),
     path("account/password/<str:token>/", account_pages.follow_reset, name="password-reset"),

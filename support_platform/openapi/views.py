@@ -1,21 +1,35 @@
-"""The API's description: the OpenAPI document, and a page that shows it without a request to anywhere else."""
+"""
+The API's description: the OpenAPI document, and a page that shows it without a request to anywhere else.
+
+What makes them is loaded by the first caller who asks, and not by every server: few ask, and it would be a tenth of
+the start. So here, and in what this module imports, nothing of drf_spectacular is imported above.
+"""
 
 from functools import cache
+from threading import Lock
 
-from drf_spectacular.generators import SchemaGenerator
-from drf_spectacular.views import SpectacularSwaggerSplitView
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
-from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from ..viewsets import PlatformView
 
+# The library keeps what it is at in its modules, so it makes one document at a time.
+_making = Lock()
 
-@cache
+
 def document():
     """It does not change while the server runs, and making it takes too long for every anonymous caller."""
+    with _making:
+        return _made()
+
+
+@cache
+def _made():
+    from drf_spectacular.generators import SchemaGenerator
+
     return SchemaGenerator().get_schema(public=True)
 
 
@@ -44,15 +58,8 @@ class SchemaView(PlatformView, APIView):
         return Response(document())
 
 
-class DocsView(SpectacularSwaggerSplitView):
-    """Swagger UI from this server's own files. Its errors are problem+json like all errors under /api/."""
+@csrf_exempt
+def docs(request):
+    from .docs import DocsView
 
-    http_method_names = ["get", "head"]
-    permission_classes = [AllowAny]
-    authentication_classes = []
-    throttle_classes = []
-    template_name_js = "docs/swagger_ui.js"  # the library's own asks for a session cookie, for calls we do not have
-
-    def handle_exception(self, exc):
-        self.request.accepted_renderer = JSONRenderer()
-        return super().handle_exception(exc)
+    return DocsView.as_view()(request)

@@ -2,6 +2,8 @@
 
 import json
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
 
@@ -376,6 +378,27 @@ def test_the_document_is_served_without_a_token(anonymous, document):
     assert answer["Content-Type"] == "application/json"
     assert answer.json() == json.loads(json.dumps(views.document()))
     check(answer, document["paths"]["/api/schema/"]["get"], document)
+
+
+def test_callers_who_come_at_once_have_it_made_once(monkeypatch):
+    """By one thread: drf-spectacular fails when two are the first ones to use it."""
+    made = []
+
+    def slowly(self, public):
+        time.sleep(0.05)
+        made.append(public)
+        return {"openapi": "3.1.1"}
+
+    monkeypatch.setattr(SchemaGenerator, "get_schema", slowly)
+    views._made.cache_clear()
+    try:
+        with ThreadPoolExecutor(4) as callers:
+            answers = list(callers.map(lambda _: views.document(), range(4)))
+    finally:
+        views._made.cache_clear()
+
+    assert answers == [{"openapi": "3.1.1"}] * 4
+    assert made == [True]
 
 
 def test_the_page_needs_nothing_from_elsewhere(anonymous):
