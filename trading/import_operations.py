@@ -284,7 +284,7 @@ class _Homes:
         return strategy
 
     def _find_or_create_deployment(self, strategy, at):
-        rows = Deployment.objects.filter(strategy=strategy)
+        rows = Deployment.objects.filter(user=self.user, strategy=strategy)
         if self.mode is not None:
             rows = rows.filter(mode=self.mode)
         deployment = rows.order_by("pk").first()

@@ -230,6 +230,7 @@ class Trade(OwnedModel):
         ),
     }
 
+    # With `user` they are those of one deployment; on PostgreSQL one foreign key says so (migration 0005).
     strategy = models.ForeignKey(Strategy, on_delete=models.PROTECT, related_name="trades", db_index=False)
     deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="trades", db_index=False)
     symbol = models.CharField(max_length=64)

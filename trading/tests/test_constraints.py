@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from trading.models import Deployment, Order, Strategy, Trade
 from trading.tests.factories import DeploymentFactory, OrderFactory, StrategyFactory, TradeFactory
@@ -131,3 +131,25 @@ def test_what_others_stand_on_cannot_be_removed(db):
         with pytest.raises(IntegrityError), transaction.atomic():
             type(row).objects.filter(pk=row.pk)._raw_delete("default")
             transaction.get_connection().check_constraints()
+
+
+@pytest.mark.parametrize("name", ["user", "strategy", "deployment"])
+def test_a_trade_is_its_deployments(db, name):
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has a foreign key for each of them")
+    trade, other = TradeFactory(), TradeFactory()
+    TradeFactory(deployment=trade.deployment)
+
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    refuses_update(trade, **{name: getattr(other, name)})
+    Trade.objects.filter(pk=trade.pk).update(user=other.user, strategy=other.strategy, deployment=other.deployment)
+
+
+def test_what_a_trade_refers_to_stays(db):
+    trade = TradeFactory()
+
+    for table, pk in (("trading_deployment", trade.deployment_id), ("trading_strategy", trade.strategy_id)):
+        with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"DELETE FROM {table} WHERE id = %s", [pk])  # noqa: S608
+            connection.check_constraints()

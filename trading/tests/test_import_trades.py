@@ -143,6 +143,16 @@ def test_uses_the_strategy_and_the_deployment_that_are_there(broker, file):
     assert second.deployment.capital == Decimal("77.77")
 
 
+def test_another_traders_deployment_of_the_strategy_is_not_used(broker, file):
+    trader = TraderFactory(broker=broker, email="trader@demo.example")
+    others = DeploymentFactory(strategy=StrategyFactory(user=trader, name="trend"))
+
+    assert run("import_trades", file(GOOD), *TO)["deployments_created"] == 1
+
+    trade = Trade.objects.get()
+    assert (trade.strategy, trade.deployment.user) == (others.strategy, trader)
+
+
 def test_paper_trades_get_a_deployment_of_their_own(broker, file):
     trader = TraderFactory(broker=broker, email="trader@demo.example")
     live = DeploymentFactory(user=trader, strategy__name="trend")
