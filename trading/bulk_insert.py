@@ -33,7 +33,7 @@ class Among(In):
 def bulk_insert(model, columns):
     """
     Insert rows, given as a dict from attribute name to the values of all rows, or to the one value of each of them;
-    what is not named gets its field's default. A number may be given as its plain text.
+    what is not named gets its field's default. A number or an instant may be given as text, plain or in UTC with its Z.
 
     Constraints and triggers of the table hold, but no field looks at a value: the caller has checked them. To be
     called in a transaction, which is lost when it fails.
@@ -121,5 +121,6 @@ def _kept(field, values):
     if isinstance(field, models.DecimalField):
         return [None if value is None else format_decimal(Decimal(value)) for value in values]
     if isinstance(field, models.DateTimeField):
-        return list(map(connection.ops.adapt_datetimefield_value, values))
+        instants = (datetime.fromisoformat(value) if isinstance(value, str) else value for value in values)
+        return list(map(connection.ops.adapt_datetimefield_value, instants))
     return values

@@ -1,9 +1,9 @@
 """
 The columns of imported files: what a cell must be, and the value it stands for.
 
-A value is what `bulk_insert` takes: numbers stay text, as exact as they were written. Numbers may be written as logs of
-programs have them, with an exponent or with the noise of binary fractions; what is longer than 12 places is rounded
-half-even and counted.
+A value is text that the database takes as it stands: a number without an exponent, an instant in UTC with its Z. In a
+file, numbers may be written as logs of programs have them, with an exponent or with the noise of binary fractions; what
+is longer than 12 places is rounded half-even and counted.
 """
 
 import re
@@ -101,16 +101,16 @@ class InstantColumn(Column):
         instant = parse_instant(cell)
         if instant > now:
             raise ValueError(f"Must not be in the future; it is {format_instant(now)}.")
-        return instant
+        return format_instant(instant)
 
     def read_plain(self, cells, now):
         if not _have_form(cells, _PLAIN_INSTANT):
             return None
         try:
-            instants = list(map(datetime.fromisoformat, cells))
+            latest = max(map(datetime.fromisoformat, cells))
         except ValueError:
             return None
-        return instants if max(instants) <= now else None
+        return cells if latest <= now else None
 
 
 @dataclass(frozen=True)
@@ -147,6 +147,11 @@ class NumberColumn(Column):
         if self.least is not None and min(map(Decimal, cells)) < self.least:
             return None
         return cells
+
+
+def by_time(instant):
+    """Sorts the values of instants by time; among equal ones those with more zeros come later."""
+    return instant[:-1]
 
 
 def _have_form(cells, form):

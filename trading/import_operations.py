@@ -18,10 +18,11 @@ from accounts.models import Broker, User
 from support_platform import audit
 from support_platform.decimals import MAX_DIGITS, check_fits, format_decimal
 from support_platform.exceptions import InvalidChange, OutOfReach
-from support_platform.instants import format_instant
+from support_platform.instants import format_instant, parse_instant
 from support_platform.locking import lock, refused_if_taken
 
 from .bulk_insert import Among, RowRefused, bulk_insert
+from .import_columns import by_time
 from .models import Deployment, Order, Strategy, Trade
 
 CENT = Decimal("0.01")
@@ -173,9 +174,9 @@ class _Intake:
         batch.values["external_id"] = names
         if len(set(names)) < len(names):
             self._reject_repeated(batch)
-        existing = list(self.queryset.filter(Among(F("external_id"), batch.values["external_id"])))
-        if existing:
-            self._leave_out(batch, existing)
+        # Where there was nothing before, rows of lines are new: nobody else can have added any.
+        if self.last_id or not batch.is_named_by_line:
+            self._leave_out_existing(batch)
         outcome.faults |= dict(sorted(batch.faults.items()))
         outcome.imported += len(batch.lines)
         if batch.rounded:
@@ -198,7 +199,10 @@ class _Intake:
                 faults[position] = [(self.key, f"{name} stands in line {first[name]} already.")]
         batch.reject(faults)
 
-    def _leave_out(self, batch, existing):
+    def _leave_out_existing(self, batch):
+        existing = self.queryset.filter(Among(F("external_id"), batch.values["external_id"]))
+        if not existing:
+            return
         places = {name: position for position, name in enumerate(batch.values["external_id"])}
         faults, same = {}, set()
         for there in existing:
@@ -250,10 +254,10 @@ class _Homes:
         """(ids of the strategies, ids of the deployments) of rows with these names; of None they are None."""
         earliest = {}
         for name, at in zip(names, instants, strict=True):
-            if name not in earliest or (at is not None and (earliest[name] is None or at < earliest[name])):
+            if name not in earliest or (at and (not earliest[name] or by_time(at) < by_time(earliest[name]))):
                 earliest[name] = at
         earliest.pop(None, None)
-        homes = {name: self.of(name, at) for name, at in earliest.items()}
+        homes = {name: self.of(name, at and parse_instant(at)) for name, at in earliest.items()}
         ids = [{name: home[place].pk for name, home in homes.items()} for place in (0, 1)]
         return [list(map(known.get, names)) for known in ids]
 

@@ -13,9 +13,9 @@ from io import TextIOWrapper
 from itertools import chain, compress, islice, repeat
 
 from support_platform.exports import neutralise, plain
-from support_platform.instants import format_instant
+from support_platform.instants import format_instant, parse_instant
 
-from .import_columns import ORDER_COLUMNS, TRADE_COLUMNS
+from .import_columns import ORDER_COLUMNS, TRADE_COLUMNS, by_time
 
 BATCH = 5000
 # The last column of a file of rejected rows. Mended, such a file can be imported as it is.
@@ -30,13 +30,15 @@ class Unreadable(Exception):
 class Batch:
     """
     Some lines of a file. The good ones are `lines`, with their `values` column by column; `faults` maps the others to
-    their (column, what is wrong) pairs. `rounded` counts shortened fractions by line.
+    their (column, what is wrong) pairs. `rounded` counts shortened fractions by line. `is_named_by_line`: no row has a
+    name of its own, so that no two have the same.
     """
 
     lines: list
     values: dict
     faults: dict = field(default_factory=dict)
     rounded: dict = field(default_factory=dict)
+    is_named_by_line: bool = False
 
     def reject(self, faults):
         """Take out the rows at these positions, each for the pairs it maps to."""
@@ -196,6 +198,7 @@ def trades_file(path, source):
     """A file of trades. One without an external_id is named by where it stands: `source`:line."""
 
     def complete(batch):
+        batch.is_named_by_line = "external_id" not in batch.values
         given = batch.values.get("external_id") or [None] * len(batch.lines)
         batch.values["external_id"] = [
             name or f"{source}:{line}" for name, line in zip(given, batch.lines, strict=True)
@@ -217,12 +220,14 @@ def _faults_of_trades(values):
         if closed_at is None:
             if result is not None:
                 faults[position] = [("closed_at", "A trade with a result is closed; say when.")]
-        elif closed_at < taken_at or result is None:
-            faults[position] = []
-            if closed_at < taken_at:
-                faults[position].append(("closed_at", f"Is before taken_at, {format_instant(taken_at)}."))
+        elif result is None or by_time(closed_at) < by_time(taken_at):
+            told = []
+            if parse_instant(closed_at) < parse_instant(taken_at):
+                told.append(("closed_at", f"Is before taken_at, {format_instant(parse_instant(taken_at))}."))
             if result is None:
-                faults[position].append(("result", "A closed trade has a result."))
+                told.append(("result", "A closed trade has a result."))
+            if told:
+                faults[position] = told
     return faults
 
 

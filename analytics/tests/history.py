@@ -13,6 +13,7 @@ from django.db.models import F, Max, Min
 
 from analytics.queries import Span
 from support_platform.audit import Actor
+from support_platform.instants import format_instant
 from trading.import_operations import import_orders, import_trades
 from trading.imports import Batch
 from trading.models import Deployment, Order, Trade
@@ -234,7 +235,12 @@ class History:
         return (least or 0) + self.random.randrange(max(1, (greatest or 0) - (least or 0) - 5))
 
     def _file(self, rows):
-        return [Batch(list(range(2, 2 + len(rows))), {name: [row[name] for row in rows] for name in rows[0]})]
+        shown = [
+            {name: format_instant(value) if isinstance(value, datetime) else value for name, value in row.items()}
+            for row in rows
+        ]
+        columns = {name: [row[name] for row in shown] for name in shown[0]}
+        return [Batch(list(range(2, 2 + len(rows))), columns)]
 
     def _destination(self, deployment):
         user = deployment.user

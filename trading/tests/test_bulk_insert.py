@@ -100,6 +100,14 @@ def test_a_name_that_is_no_column_is_not_passed_over(row):
         insert(Trade, [row("first"), row("second", colour="red")])
 
 
+def test_an_instant_as_text_is_kept_as_the_instant(row):
+    insert(Trade, [row("first", taken_at="2026-01-05T09:00:00.12Z"), row("second", taken_at="2026-01-05T09:00:00Z")])
+
+    first, second = Trade.objects.order_by("id")
+    assert (first.taken_at, second.taken_at) == (AT, AT.replace(microsecond=0))
+    assert Trade.objects.filter(taken_at=AT).get() == first
+
+
 def test_no_rows_are_fine(db):
     bulk_insert(Trade, {"external_id": []})
 

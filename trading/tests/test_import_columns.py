@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import example, given, strategies
 
+from support_platform.instants import parse_instant
 from trading import import_columns, imports
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -18,6 +19,7 @@ INSTANTS = strategies.from_regex(
 
 
 def assert_each_is_read_as_it_is_alone(column, cells):
+    meaning = {import_columns.NumberColumn: Decimal, import_columns.InstantColumn: parse_instant}.get(type(column), str)
     values, wrong, rounded = column.read_all(cells, NOW)
 
     for cell, value in zip(cells, values, strict=True):
@@ -27,8 +29,7 @@ def assert_each_is_read_as_it_is_alone(column, cells):
         except ValueError as error:
             assert (value, wrong[cell]) == (None, f"{error} Given: {cell}")
         else:
-            number = isinstance(column, import_columns.NumberColumn) and value is not None
-            assert (Decimal(value) if number else value) == (Decimal(expected) if number else expected)
+            assert value is expected is None or meaning(value) == meaning(expected)
             assert (cell in wrong, cell in rounded) == (False, cell in shortened)
 
 
@@ -63,6 +64,20 @@ def test_plain_texts_are_read_as_one_alone_is(cells):
 @example(["2026-W01-1T09:00:00Z"])
 def test_plain_instants_are_read_as_one_alone_is(cells):
     assert_each_is_read_as_it_is_alone(import_columns.InstantColumn(), cells)
+
+
+@given(strategies.lists(INSTANTS, min_size=2, max_size=2))
+@example(["2026-01-05T09:00:00Z", "2026-01-05T09:00:00.5Z"])
+@example(["2026-01-05T09:00:00.49Z", "2026-01-05T09:00:00.5Z"])
+@example(["2026-01-05T09:00:00.50Z", "2026-01-05T09:00:00.5Z"])
+def test_instants_are_compared_by_time(cells):
+    values, wrong, _ = import_columns.InstantColumn().read_all(cells, NOW)
+    if wrong:
+        return
+
+    earlier, later = sorted(values, key=import_columns.by_time)
+
+    assert parse_instant(earlier) <= parse_instant(later)
 
 
 CELLS = strategies.sampled_from(["", "a", "1.5", " ", "ö", '"', '""', ",", "\n", "\r", "\r\n", "x,y"])

@@ -18,6 +18,8 @@ from trading.bulk_insert import bulk_insert
 from trading.models import Trade
 from trading.tests.csv_rows import COLUMNS, GOOD, OPEN, TO, cell, refused
 
+OF_HALF = cell("taken_at", "2026-01-05T09:00:00.5Z")
+
 
 # --- numbers -----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
@@ -100,6 +102,11 @@ def test_thirty_digits_are_kept_and_more_are_not(db, file):
         (cell("closed_at", ""), "closed_at", "A trade with a result is closed; say when."),
         (cell("taken_at", ""), "taken_at", "Must not be empty."),
         (cell("taken_at", "2026-01-05T09:00:01Z"), "closed_at", "Is before taken_at, 2026-01-05T09:00:01Z."),
+        (
+            cell("closed_at", "2026-01-05T09:00:00.49Z", OF_HALF),
+            "closed_at",
+            "Is before taken_at, 2026-01-05T09:00:00.5",
+        ),
         (cell("taken_at", "2026-01-05T09:00:00"), "taken_at", "Give an instant with its offset"),
         (cell("taken_at", "2026-02-30T09:00:00Z"), "taken_at", "Give an instant with its offset"),
         (cell("closed_at", "2999-01-05T09:00:00Z"), "closed_at", "Must not be in the future; it is "),
@@ -120,6 +127,14 @@ def test_a_bad_row_is_named_and_nothing_is_kept(db, file, events, line, field, t
     assert not Trade.objects.exists()
     assert not Broker.objects.exists()
     assert events() == []
+
+
+def test_one_instant_may_be_written_in_two_ways(db, file):
+    run("import_trades", file(cell("closed_at", "2026-01-05T09:00:00.500Z", OF_HALF)), *TO)
+    run("import_trades", file(cell("closed_at", "2026-01-05T10:00:00.5+01:00", OF_HALF), name="b.csv"), *TO)
+
+    for trade in Trade.objects.select_related("deployment"):
+        assert trade.taken_at == trade.closed_at == trade.deployment.started_at
 
 
 def test_every_fault_of_every_row_is_told(db, file):
