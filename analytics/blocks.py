@@ -11,6 +11,7 @@ import sys
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, localcontext
@@ -29,7 +30,6 @@ INTERVALS = {"minute": 60_000_000, "hour": 3_600_000_000, "day": DAY}  # microse
 MONEY, COST = 12, 24  # decimal places
 _ONE = 10**MONEY
 _NAIVE = EPOCH.replace(tzinfo=None)
-_LARGEST = 2**63 - 1
 _WIDE = 24  # bytes of a whole number that eight do not hold
 
 
@@ -134,20 +134,19 @@ def cut_tail(columns: Columns) -> list[Block]:
 def block(columns: Columns, interval: int | None = DAY) -> Block:
     """Without an interval it has no days, which is good for `figures` alone."""
     closed, taken, results, fees = columns
-    won, lost = [r for r in results if r > 0], [r for r in results if r < 0]
+    won = [r for r in results if r > 0]
     instants, running = _steps(closed, results)
     peaks = list(accumulate(running, max))
     falls = list(map(sub, peaks, running))
-    fall = max(falls)
-    trough_at = falls.index(fall)
+    trough_at = falls.index(fall := max(falls))
     return Block(
         first=closed[0],
         last=closed[-1],
         trades=len(closed),
         wins=len(won),
-        losses=len(lost),
+        losses=len(results) - len(won) - results.count(0),
         won=sum(won),
-        lost=sum(lost),
+        lost=running[-1] - sum(won),
         fees=sum(fees),
         best=max(results),
         worst=min(results),
@@ -382,8 +381,8 @@ def _days(columns: Columns, instants: Sequence[int], interval: int) -> Iterator[
         day = closed[start] // interval
         end = bisect_right(closed, (day + 1) * interval - 1)
         results = columns.results[start:end]
-        wins, losses = sum(r > 0 for r in results), sum(r < 0 for r in results)
-        steps = bisect_right(instants, closed[end - 1])
+        wins, steps = len([r for r in results if r > 0]), bisect_right(instants, closed[end - 1])
+        losses = len(results) - wins - results.count(0)
         yield day, end - start, wins, losses, sum(results), sum(columns.fees[start:end]), steps
         start = end
 
@@ -394,8 +393,9 @@ def _series_row(start, trades, wins, losses, pnl, fees, equity, drawdown):
 
 
 def _compact(numbers: list[int]) -> Sequence[int]:
-    fit = min(numbers) >= -_LARGEST and max(numbers) <= _LARGEST
-    return array("q", numbers) if fit else numbers
+    with suppress(OverflowError):
+        return array("q", numbers)
+    return numbers
 
 
 def _bytes(numbers: Sequence[int]) -> bytes:

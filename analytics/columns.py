@@ -4,8 +4,6 @@ Reads of many rows at once, column by column, as the whole numbers that blocks a
 On PostgreSQL each column comes as one value; on SQLite row by row.
 """
 
-import sys
-from array import array
 from bisect import bisect_left
 from functools import cache
 
@@ -16,12 +14,20 @@ from django.db.models import BigIntegerField, F
 from support_platform.statements import Given, Written, for_all_threads
 from trading.models import Order, Trade
 
-from . import latency_blocks, slippage, slippage_blocks
+from . import arrays, latency_blocks, slippage, slippage_blocks
 from .blocks import COST, Columns, instant, microseconds, units
 
-_NOTHING = "x"
-# PostgreSQL counts microseconds from the year 2000.
-_FROM_2000 = 946_684_800_000_000
+_TRADES = *map(arrays.instants, ("col1", "col2")), *map(arrays.amounts, ("col3", "col4"))
+_RESULTS = arrays.instants("col1"), arrays.amounts("col2")
+# Of all but the first only differences are taken.
+_STAMPS = arrays.instants("col1"), *(arrays.stamps(f"col{number}") for number in range(2, 6))
+_PRICES = (
+    arrays.instants("col1"),
+    arrays.whole("col2"),
+    *map(arrays.objects, ("col3", "col4")),
+    *(arrays.amounts(f"col{number}") for number in range(5, 9)),
+    arrays.objects("col9 IS NOT NULL"),
+)
 
 
 def closed_trades(scope, start, end):
@@ -31,10 +37,7 @@ def closed_trades(scope, start, end):
     if connection.vendor != "postgresql":
         columns = list(zip(*rows, strict=True)) or [()] * 4
         return Columns(*(list(map(convert, column)) for convert, column in zip(_CONVERSIONS, columns, strict=True)))
-    closed, taken, results, fees = _columns(
-        rows, 4, _instants("col1"), _instants("col2"), _amounts("col3"), _amounts("col4")
-    )
-    return Columns(_read_instants(closed), _read_instants(taken), _read_amounts(results), _read_amounts(fees))
+    return Columns(*_columns(rows, _TRADES, 4))
 
 
 def results(deployment):
@@ -42,8 +45,7 @@ def results(deployment):
     rows = _results().rows(connection, {"deployment": deployment})
     if connection.vendor != "postgresql":
         return [(microseconds(closed), units(result)) for closed, result in rows]
-    ((closed, amounts),) = rows
-    return list(zip(_read_instants(closed), _read_amounts(amounts), strict=True))
+    return list(zip(*arrays.read(_RESULTS, rows[0]), strict=True))
 
 
 @cache
@@ -53,7 +55,7 @@ def _results():
     with for_all_threads() as writing:
         written = Written(rows.values_list("closed_at", "result").query, writing)
         if writing.vendor == "postgresql":
-            written.sql = _in_columns(written.sql, 2, _instants("col1"), _amounts("col2"))
+            written.sql = arrays.select(_RESULTS, written.sql, 2)
             written.converters = []
     return written
 
@@ -71,9 +73,7 @@ def order_stamps(scope, start, end):
     if connection.vendor != "postgresql":
         columns = list(zip(*rows, strict=True)) or [()] * 5
         return latency_blocks.Columns(*(list(map(_known, column)) for column in columns))
-    placed, *stamps = _columns(rows, 5, *(_instants(f"col{number}") for number in range(1, 6)))
-    # Only differences are taken of the others, so these stay as PostgreSQL counts them.
-    return latency_blocks.Columns(_read_instants(placed), *map(_numbers, stamps))
+    return latency_blocks.Columns(*_columns(rows, _STAMPS, 5))
 
 
 def _known(instant):
@@ -98,11 +98,8 @@ def _order_prices(orders):
         prices = [[None if price is None else units(price) for price in column] for column in prices]
         filled = [at is not None for at in filled]
     else:
-        lists = [f"COALESCE(array_agg({column}), '{{}}')" for column in ("col2", "col3", "col4", "col9 IS NOT NULL")]
-        amounts = (_amounts(f"COALESCE(col{number}::text, '{_NOTHING}')") for number in range(5, 9))
-        placed, ids, symbols, sides, filled, *prices = _columns(rows, 9, _instants("col1"), *lists, *amounts)
-        placed = [None if at == latency_blocks.UNKNOWN else at for at in _read_instants(placed)]
-        prices = [_read_some_amounts(column) for column in prices]
+        placed, ids, symbols, sides, *prices, filled = _columns(rows, _PRICES, 9)
+        placed = [None if at == latency_blocks.UNKNOWN else at for at in placed]
     return slippage_blocks.Columns(placed, ids, symbols, sides, *prices, filled)
 
 
@@ -110,37 +107,37 @@ def add_costs(blocks, scope, start, end):
     """To each block the slippage cost of the orders of its trades; the blocks hold all trades of this stretch."""
     if not blocks:
         return
-    lasts = [block.last for block in blocks]
-    for closed, cost in _costs(scope, start, end):
-        blocks[bisect_left(lasts, closed)].cost += cost
+    for position, cost in _costs(blocks, scope, start, end):
+        blocks[position].cost += cost
 
 
 def packed(rows):
     """Rows with long binary values. The driver's own cursor takes these as they are; Django's has them spelled out."""
-    if connection.vendor != "postgresql":
-        return list(rows)
-    sql, params = rows.query.sql_with_params()
-    connection.ensure_connection()
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        return cursor.execute(sql, params, binary=True).fetchall()
+    return _found(*rows.query.sql_with_params()) if connection.vendor == "postgresql" else list(rows)
 
 
-def _costs(scope, start, end):
+def _costs(blocks, scope, start, end):
+    """(position of the block, cost), often more than once."""
     lookups = {**scope, **within("closed_at", start, end), "closed_at__isnull": False}
     orders = Order.objects.filter(**{f"trade__{lookup}": value for lookup, value in lookups.items()})
     orders = orders.filter(expected_price__isnull=False, filled_price__isnull=False, filled_quantity__isnull=False)
     orders = orders.order_by().annotate(closed_at=F("trade__closed_at"))
     rows = orders.values_list("closed_at", "side", "expected_price", "filled_price", "filled_quantity")
     if connection.vendor != "postgresql":
-        return [
-            (microseconds(row[0]), units(slippage.cost_of(*row[1:]), COST)) for row in rows.exclude(expected_price=0)
-        ]
-    sided = "CASE col2 WHEN 'buy' THEN col4 - col3 ELSE col3 - col4 END"
-    rows = rows.exclude(expected_price=0).exclude(expected_price=F("filled_price"))
-    closed, costs = _columns(rows, 5, _instants("col1"), _amounts(f"{sided} * col5"))
-    return zip(_read_instants(closed), _read_amounts(costs), strict=True)
+        lasts = [block.last for block in blocks]
+        for closed, *order in rows.exclude(expected_price=0):
+            yield bisect_left(lasts, microseconds(closed)), units(slippage.cost_of(*order), COST)
+        return
+    sql, params = rows.exclude(expected_price=0).exclude(expected_price=F("filled_price")).query.sql_with_params()
+    firsts = [instant(block.first) for block in blocks[1:]]
+    for position, cost in _found(_COSTS.format(sql), (firsts, *params)):
+        yield position, units(cost, COST)
 
 
+_COSTS = """
+SELECT width_bucket(col1, %s::timestamptz[]), sum(CASE col2 WHEN 'buy' THEN col4 - col3 ELSE col3 - col4 END * col5)
+FROM ({}) AS found (col1, col2, col3, col4, col5) GROUP BY 1
+"""
 _CONVERSIONS = (microseconds, microseconds, units, units)
 
 
@@ -149,43 +146,16 @@ def within(column, start, end):
     return {lookup: instant(bound) for lookup, bound in bounds.items() if bound is not None}
 
 
-def _columns(rows, count, *aggregates):
-    """One value for each aggregate of the rows' columns, which are called col1, col2 ... here."""
+def _columns(rows, columns, count):
+    """The rows' `count` columns, as these are read."""
     sql, params = rows.query.sql_with_params()
-    with connection.cursor() as cursor:
-        cursor.execute(_in_columns(sql, count, *aggregates), params)
-        return cursor.fetchone()
+    [row] = _found(arrays.select(columns, sql, count), params)
+    return arrays.read(columns, row)
 
 
-def _in_columns(sql, count, *aggregates):
-    names = ", ".join(f"col{number}" for number in range(1, count + 1))
-    return f"SELECT {', '.join(aggregates)} FROM ({sql}) AS found ({names})"  # noqa: S608
-
-
-def _instants(column):
-    # The unknown one is the least number of eight bytes, as latency_blocks.UNKNOWN.
-    return f"string_agg(COALESCE(timestamptz_send({column}), decode('8000000000000000', 'hex')), '')"
-
-
-def _amounts(column):
-    # The column's type fixes how many decimals its text has, so without the point it is the whole number.
-    return f"string_agg(replace(({column})::text, '.', ''), ',')"
-
-
-def _read_instants(value):
-    return [number + _FROM_2000 if number != latency_blocks.UNKNOWN else number for number in _numbers(value)]
-
-
-def _numbers(value):
-    numbers = array("q", bytes(value or b""))
-    if sys.byteorder == "little":
-        numbers.byteswap()
-    return numbers
-
-
-def _read_amounts(value):
-    return list(map(int, value.split(","))) if value else []
-
-
-def _read_some_amounts(value):
-    return [None if text == _NOTHING else int(text) for text in value.split(",")] if value else []
+def _found(sql, params):
+    """The rows of a SELECT, long values of which PostgreSQL sends as they are: not spelled out, as for Django."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        # Its best plan depends on whose rows they are.
+        return cursor.execute(sql, params, prepare=False, binary=True).fetchall()

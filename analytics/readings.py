@@ -105,13 +105,10 @@ class PerformanceReading(rollups.Reading):
         )
         return [blocks.Block.unpacked(*row) for row in columns.packed(rows)] if ids else []
 
-    def rows(self):
-        return [self._row(block) for block in self.fresh]
-
-    def _row(self, block):
-        figures, steps = block.packed()
-        values = {"first": block.first, "last": block.last, "size": block.size}
-        return self.model(rollup=self.rollup, figures=figures, steps=steps, **values)
+    def written(self):
+        packed = [block.packed() for block in self.fresh]
+        figures, steps = ([values[place] for values in packed] for place in (0, 1))
+        return self.bounds_of(self.fresh) | {"figures": figures, "steps": steps}
 
 
 class GroupedReading(rollups.Reading):
@@ -183,13 +180,10 @@ class GroupedReading(rollups.Reading):
         rows = rows.values_list("first", "last", "size", "figures")
         return [self.arithmetic.Block.unpacked(*row) for row in rows] if ids else []
 
-    def rows(self):
-        levels = (self.fresh, self.fresh_groups)
-        return [self._row(block, level) for level, made in enumerate(levels) for block in made]
-
-    def _row(self, block, level):
-        values = {"first": block.first, "last": block.last, "size": block.size, "figures": block.packed()}
-        return self.model(rollup=self.rollup, level=level, **values)
+    def written(self):
+        made = [*self.fresh, *self.fresh_groups]
+        levels = [0] * len(self.fresh) + [1] * len(self.fresh_groups)
+        return self.bounds_of(made) | {"level": levels, "figures": [block.packed() for block in made]}
 
     def kept_groups(self):
         """The kept groups that hold, each with the ids of its members."""

@@ -121,11 +121,9 @@ def _latency_of_block(kept, block):
 def _slippage_of_rows(scope, span):
     """As _latency_of_rows."""
     orders = [order for order in queries.order_prices(scope, span) if order.at]
-    places = Counter()
-    for order in orders:
-        if (bps := slippage.bps_of(order)) is not None:
-            places[buckets.bucket(slippage_blocks.place(round(EXACT.scaleb(bps, 30))))] += 1
-    told = _exact(slippage.summary(orders)) | {"buckets": places} | _bounds([order.at for order in orders])
+    bps = [round(EXACT.scaleb(bps, 30)) for order in orders if (bps := slippage.bps_of(order)) is not None]
+    counts = Counter(map(buckets.bucket, slippage_blocks.places(bps)))
+    told = _exact(slippage.summary(orders)) | {"buckets": counts} | _bounds([order.at for order in orders])
     return queries.json_ready(told)
 
 

@@ -15,6 +15,7 @@ from django.db import Error as DatabaseError
 from django.db import connection, transaction
 from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
 
+from trading.bulk_insert import bulk_insert
 from trading.models import Deployment, Strategy, Trade
 
 from . import columns
@@ -32,6 +33,10 @@ PART = 16_384
 CHUNK = 10_000
 SQLITE_PATIENCE_MS = 100
 FOREVER = 2**63
+# Other processes of the database would take longer to begin and to hand rows over than they save of a part.
+_ONE_MOMENT = """
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL max_parallel_workers_per_gather = 0
+"""
 
 
 @contextmanager
@@ -156,7 +161,7 @@ class Reading:
         if not (has_blocks or has_answer) or connection.in_atomic_block:
             return
         # Made before the lock is taken: on SQLite all other writers wait for it.
-        rows = self.rows() if has_blocks else []
+        written = self.written() if has_blocks else None
         version = self.version + 1 if has_blocks else self.version
         with suppress(DatabaseError), impatient(), transaction.atomic():
             rollups = Rollup.objects.filter(pk=self.rollup.pk, version=self.version)
@@ -164,15 +169,15 @@ class Reading:
                 return
             if has_blocks:
                 rollups.update(version=version)
-                self._replace(rows)
+                self._replace(written)
             if has_answer:
                 kept = {"version": version, "folded": json.dumps(self.folded, separators=(",", ":"))}
                 Answer.objects.update_or_create(rollup=self.rollup, defaults=kept)
 
-    def _replace(self, rows):
+    def _replace(self, written):
         replaced = self.replaced + [self.kept[position].id for position in self.stale if position < len(self.kept)]
         self.model.objects.filter(pk__in=replaced).delete()
-        self.model.objects.bulk_create(rows)
+        bulk_insert(self.model, {"rollup_id": self.rollup.pk, **written})
         for some in chunks([touch[0] for touch in self.touches]):
             Touch.objects.filter(pk__in=some).delete()
 
@@ -256,9 +261,13 @@ class Reading:
         """The kept blocks of these ids, as far as they are still there."""
         raise NotImplementedError
 
-    def rows(self):
-        """What was made anew, as it is kept."""
+    def written(self):
+        """What was made anew, as `bulk_insert` takes it."""
         raise NotImplementedError
+
+    def bounds_of(self, blocks):
+        """A part of `written`."""
+        return {name: [getattr(block, name) for block in blocks] for name in ("first", "last", "size")}
 
 
 def abandoned():
@@ -312,7 +321,7 @@ def snapshot():
     elif connection.vendor == "postgresql":
         with transaction.atomic():
             with connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                cursor.execute(_ONE_MOMENT)
             yield
     else:
         # Not Django's atomic, which takes the write lock there and would wait for whoever writes.

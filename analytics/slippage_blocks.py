@@ -7,12 +7,13 @@ buckets of 10^-9 basis points.
 """
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import localcontext
-from heapq import nsmallest
+from heapq import nlargest, nsmallest
 from itertools import chain
+from operator import mul
 from typing import NamedTuple
 
 from . import stretches
@@ -62,33 +63,6 @@ class Slips:
     worst: list[tuple[int, int | None, int]] = field(default_factory=list)
     buckets: Counts = NONE
 
-    def add(self, order, symbol, side, expected, arrival, filled, quantity):
-        base, worse = abs(expected), _worse(side, expected, filled)
-        bps = _quotient(worse, base)
-        cost = None if quantity is None else worse * quantity
-        if not self.count or bps < self.least:
-            self.least = bps
-        if not self.count or bps > self.most:
-            self.most = bps
-        self.count += 1
-        self.bps += bps
-        self.adverse += worse > 0
-        self.favourable += worse < 0
-        if quantity is not None:
-            self.with_quantity += 1
-            self.cost += cost
-            self.notional += base * quantity
-        if arrival is not None:
-            self.split_count += 1
-            self.split_bps += bps
-            self.delay += _quotient(_worse(side, expected, arrival), base)
-        for briefs, name in ((self.sides, side), (self.symbols, symbol)):
-            brief = briefs.setdefault(name, [0, 0, 0])
-            brief[0] += 1
-            brief[1] += bps
-            brief[2] += cost or 0
-        self.worst.append((bps, cost, order))
-
 
 _SUMS = [name for name, kind in Slips.__annotations__.items() if kind is int and name not in ("least", "most")]
 
@@ -129,23 +103,60 @@ def cut_unplaced(columns: Columns) -> list[Block]:
 
 
 def block(columns: Columns, start: int, end: int) -> Block:
-    slips = _slips(columns, start, end)
-    slips.buckets = counted(place(bps) for bps, _, _ in slips.worst)
-    slips.worst = nsmallest(WORST_ORDERS, slips.worst, key=_costliest_first)
+    slips, bps = _slips(columns, start, end)
+    slips.buckets = counted(places(bps))
     return Block(columns.placed_at[start], columns.placed_at[end - 1], end - start, slips)
 
 
-def _slips(columns: Columns, start: int, end: int) -> Slips:
-    """In `worst` is every order that counts; buckets are not made."""
-    slips = Slips()
-    for order, symbol, side, expected, arrival, filled, quantity, is_filled in zip(
-        *(column[start:end] for column in columns[1:]), strict=True
-    ):
-        if reason := exclusion(is_filled, expected, filled):
-            slips.excluded[reason] = slips.excluded.get(reason, 0) + 1
-        else:
-            slips.add(order, symbol, side, expected, arrival, filled, quantity)
-    return slips
+def _slips(columns: Columns, start: int, end: int) -> tuple[Slips, Sequence[int]]:
+    """Besides the bps of all that count. Column by column, as millions of orders would be some twenty calls each."""
+    rows = list(zip(*(column[start:end] for column in columns[1:]), strict=True))
+    counting = [row for row in rows if row[3] and row[5] is not None]
+    slips = Slips(excluded=_excluded(rows) if len(counting) < len(rows) else {})
+    if not counting:
+        return slips, []
+    orders, symbols, sides, expected, arrivals, filled, quantities, _ = zip(*counting, strict=True)
+    bases = list(map(abs, expected))
+    worse = _worse_prices(sides, expected, filled)
+    bps = _quotients(worse, bases)
+    costs = [None if quantity is None else one * quantity for one, quantity in zip(worse, quantities, strict=True)]
+    slips.count = len(bps)
+    slips.adverse = len([one for one in worse if one > 0])
+    slips.favourable = len(worse) - slips.adverse - worse.count(0)
+    slips.with_quantity = len(costs) - costs.count(None)
+    slips.notional = sum(map(mul, bases, [quantity or 0 for quantity in quantities]))
+    slips.bps, slips.least, slips.most = sum(bps), min(bps), max(bps)
+    if split := [row for row in zip(sides, expected, arrivals, bases, bps, strict=True) if row[2] is not None]:
+        sides_of, expected_of, arrivals_of, bases_of, bps_of = zip(*split, strict=True)
+        slips.split_count, slips.split_bps = len(split), sum(bps_of)
+        slips.delay = sum(_quotients(_worse_prices(sides_of, expected_of, arrivals_of), bases_of))
+    briefs = _briefs_of(zip(sides, symbols, strict=True), bps, costs)
+    slips.sides, slips.symbols = (_briefs({key[at]: brief} for key, brief in briefs.items()) for at in (0, 1))
+    slips.cost = sum(cost for _, _, cost in briefs.values())
+    slips.worst = _costliest(bps, costs, orders)
+    return slips, bps
+
+
+def _excluded(rows: Iterable[tuple]) -> dict[str, int]:
+    """How many do not count, by why."""
+    left_out = [row for row in rows if not row[3] or row[5] is None]
+    return dict(Counter(exclusion(row[7], row[3], row[5]) for row in left_out))
+
+
+def _briefs_of(keys: Iterable[tuple], bps: Iterable[int], costs: Iterable[int | None]) -> dict[tuple, list[int]]:
+    briefs = defaultdict(lambda: [0, 0, 0])
+    for key, one, cost in zip(keys, bps, costs, strict=True):
+        brief = briefs[key]
+        brief[0] += 1
+        brief[1] += one
+        brief[2] += cost or 0
+    return briefs
+
+
+def _costliest(bps: Sequence[int], costs: Sequence[int | None], orders: Sequence[int]) -> list[tuple]:
+    enough = min(nlargest(WORST_ORDERS, bps))
+    rows = [row for row in zip(bps, costs, orders, strict=True) if row[0] >= enough]
+    return nsmallest(WORST_ORDERS, rows, key=_costliest_first)
 
 
 def fold(blocks: Iterable[Block]) -> Block:
@@ -169,17 +180,15 @@ def fold(blocks: Iterable[Block]) -> Block:
 def summary(blocks: Iterable[Block], left_out: int = 0) -> dict:
     """As `slippage.summary` of the orders of these blocks; `left_out` have no instant, and a span is asked for."""
     slips = fold(blocks).slips
-    place_of = percentiles(slips.buckets, place(slips.least), place(slips.most))
+    place_of = percentiles(slips.buckets, *places([slips.least, slips.most]))
     return _answer(slips, left_out, METHOD, lambda q: _bps_of_place(place_of(q)))
 
 
 def exact_summary(parts: Iterable[Columns], left_out: int = 0) -> dict:
     """As `summary`, with exact percentiles: of orders few enough to be sorted."""
     each = [_slips(part, 0, len(part.order)) for part in parts]
-    bps = sorted(bps for slips in each for bps, _, _ in slips.worst)
-    folded = fold(Block(None, None, 0, slips) for slips in each).slips
-
-    bps = [amount(one, _BPS) for one in bps]
+    bps = [amount(one, _BPS) for one in sorted(chain(*(bps for _, bps in each)))]
+    folded = fold(Block(None, None, 0, slips) for slips, _ in each).slips
 
     def exact(q):
         with localcontext(EXACT):
@@ -236,11 +245,13 @@ def series(parts: Iterable[Columns], microseconds: int) -> list[dict]:
         rows = []
         for number_of, found in stretches.by_interval(map(_counted, parts), microseconds):
             bps, cost, notional = [], 0, 0
-            for _, _, _, side, expected, _, filled, quantity, _ in chain(*(zip(*part, strict=True) for part in found)):
-                worse, base = _worse(side, expected, filled), abs(expected)
-                bps.append(_quotient(worse, base))
-                cost += worse * (quantity or 0)
-                notional += base * (quantity or 0)
+            for part in found:
+                bases = list(map(abs, part.expected_price))
+                worse = _worse_prices(part.side, part.expected_price, part.filled_price)
+                quantities = [quantity or 0 for quantity in part.filled_quantity]
+                bps += _quotients(worse, bases)
+                cost += sum(map(mul, worse, quantities))
+                notional += sum(map(mul, bases, quantities))
             bps = [amount(one, _BPS) for one in sorted(bps)]
             start = instant(number_of * microseconds)
             rows.append(series_row(start, bps, _weighted_mean(cost, notional), amount(cost, COST)))
@@ -259,19 +270,21 @@ def _weighted_mean(cost: int, notional: int) -> float | None:
     return number(amount(cost, COST) * 10000 / amount(notional, COST)) if notional else None
 
 
-def _worse(side: str, expected: int, price: int) -> int:
-    return price - expected if side == "buy" else expected - price
+def _worse_prices(sides: Sequence[str], expected: Sequence[int], prices: Sequence[int]) -> list[int]:
+    rows = zip(sides, expected, prices, strict=True)
+    return [price - due if side == "buy" else due - price for side, due, price in rows]
 
 
-def _quotient(worse: int, base: int) -> int:
+def _quotients(worse: Sequence[int], bases: Sequence[int]) -> list[int]:
     """Basis points, to the nearest unit."""
-    return (2 * worse * 10 ** (_BPS + 4) + base) // (2 * base)
+    unit = 2 * 10 ** (_BPS + 4)
+    return [(unit * one + base) // (2 * base) for one, base in zip(worse, bases, strict=True)]
 
 
-def place(bps: int) -> int:
-    """The number that is counted in buckets."""
+def places(bps: Sequence[int]) -> list[int]:
+    """The numbers that are counted in buckets."""
     unit = 10 ** (_BPS - _BUCKET)
-    return (2 * bps + unit) // (2 * unit)
+    return [(2 * one + unit) // (2 * unit) for one in bps]
 
 
 def _bps_of_place(place: float | None) -> float | None:

@@ -88,6 +88,7 @@ def _texts(values):
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 _TEXTS = {
     str: lambda text: text.translate(_ESCAPES),
+    bytes: lambda value: rf"\\x{value.hex()}",
     bool: {False: "f", True: "t"}.get,
     NoneType: lambda none: r"\N",
     **dict.fromkeys((int, Decimal, datetime), str),

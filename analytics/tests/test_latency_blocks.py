@@ -1,5 +1,6 @@
 """Blocks of gaps against the gaps themselves: all exact but the percentiles, and these within one per cent."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from random import Random
@@ -44,6 +45,21 @@ def assert_within_one_per_cent(found, expected):
                 assert found["stages"][stage][name] == pytest.approx(value, rel=0.01, abs=0.000001), (stage, name)
             else:
                 assert found["stages"][stage][name] == value, (stage, name)
+
+
+@MANY
+@given(gaps=st.lists(gaps | st.integers(-(2**70), 2**70), max_size=9))
+def test_numbers_are_counted_in_their_buckets(gaps, tried):
+    tried()
+    assert buckets.counted(gaps) == buckets.as_counts(Counter(map(buckets.bucket, gaps)))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_edges_of_buckets_are_where_they_are(sign):
+    powers = range(60)
+    numbers = {sign * ((front << power) + step) for front in range(64, 129) for power in powers for step in (-1, 0, 1)}
+    for number in numbers:
+        assert list(buckets.counted([number]).buckets) == [buckets.bucket(number)]
 
 
 @MANY

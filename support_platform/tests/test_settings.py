@@ -355,6 +355,7 @@ def test_the_waits_for_the_database_can_be_set(values):
     [sqlite] = values("DATABASES", **waits)
 
     assert "statement_timeout=0s -c lock_timeout=7s" in postgresql["default"]["OPTIONS"]["options"]
+    assert "-c jit=off" in postgresql["default"]["OPTIONS"]["options"]
     assert sqlite["default"]["OPTIONS"]["timeout"] == 7
 
 
