@@ -53,7 +53,7 @@ def _results():
     """Written once: each correction of a trade asks for it."""
     rows = Trade.objects.closed().filter(deployment=Given("deployment", BigIntegerField())).order_by("closed_at")
     with for_all_threads() as writing:
-        written = Written(rows.values_list("closed_at", "result").query, writing)
+        written = Written(rows.values_list("closed_at", "result").query, writing, is_prepared=True)
         if writing.vendor == "postgresql":
             written.sql = arrays.select(_RESULTS, written.sql, 2)
             written.converters = []

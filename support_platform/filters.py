@@ -176,6 +176,11 @@ class StrictFilterSet(django_filters.FilterSet):
                 return None
         return frozenset(shape)
 
+    def compared(self, values):
+        """[(column, lookup)] of these parameters if each compares a column with its value, else None."""
+        declared = [self.base_filters[name] for name in values]
+        return [(one.field_name, one.lookup_expr) for one in declared] if all(map(_is_bound, declared)) else None
+
     def as_given(self, values, model):
         """The same with a Given in the place of each value that is bound."""
         return {

@@ -7,8 +7,8 @@ that is neither a column, an annotation nor one of the model's `computed` is ref
 not known here is converted by itself: the list says what the serializer says, or nothing.
 """
 
-import operator
 from functools import cache
+from itertools import starmap
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.models import Expression, Func, TextField
@@ -80,6 +80,25 @@ class Columns(Expression):
         return self.sql, self.params
 
 
+def _row_of(come, names, conversions):
+    """
+    A function of a row's values, in the order in which they `come`, that gives the row as a dict of these `names`.
+
+    Made of its source, as Python's namedtuple is: a page is a hundred rows of some twenty values, and any other way to
+    such a dict looks at each name and at each kind of value anew.
+    """
+    value = {name: f"value{number}" for number, name in enumerate(come)}
+    convert = {name: f"convert{number}" for number, name in enumerate(conversions)}
+    members = (
+        f"{name!r}: None if {value[name]} is None else {convert[name]}({value[name]})"
+        if name in conversions
+        else f"{name!r}: {value[name]}"
+        for name in names
+    )
+    source = f"lambda {', '.join(value.values())}: {{{', '.join(members)}}}"
+    return eval(source, {convert[name]: conversion for name, conversion in conversions.items()})  # noqa: S307
+
+
 @cache
 def reader_of(serializer_class):
     return Reader(serializer_class)
@@ -95,7 +114,7 @@ class Reader:
     def __init__(self, serializer_class):
         fields = {name: field for name, field in serializer_class().fields.items() if not field.write_only}
         self.serializer_class, self.model = serializer_class, serializer_class.Meta.model
-        self.columns, self.conversions, self._attributes, annotated = {}, [], [], []
+        self.columns, self._attributes, annotated, conversions = {}, [], [], {}
         for name, field in fields.items():
             column, conversion = self._column(name, field)
             self._attributes.append((name, *self._attribute(field)))
@@ -104,38 +123,28 @@ class Reader:
             else:
                 self.columns[name] = column
             if conversion is not None:
-                self.conversions.append((name, conversion))
-        self.annotations = dict(annotated)
-        self.names = tuple(fields)
+                conversions[name] = conversion
+        self.annotations, self.names = dict(annotated), tuple(fields)
         # A row comes with the annotations before the columns, and leaves in the serializer's order.
-        come = [*self.annotations, *self.columns]
-        self.in_order = operator.itemgetter(*(come.index(name) for name in fields)) if annotated else None
+        self._row = _row_of([*self.annotations, *self.columns], fields, conversions)
         self._selected = {}
 
     def __call__(self, queryset):
         return self.read(self.written(queryset, connections[queryset.db]), {})
 
-    def written(self, queryset, connection, *, is_limited=False):
-        """The SQL that reads these rows (statements.Written); the queryset may hold what is given on each run."""
+    def written(self, queryset, connection, **how):
+        """The SQL that reads these rows (statements.Written, made `how`); the queryset may hold what each run gives."""
         query = queryset.query.chain()
         annotations = [self._annotation(query, name) for name in self.annotations.values()]
         query.set_annotation_mask(())
         query.clear_select_clause()
         columns = self._columns_for(query.get_compiler(connection=connection))
         query.set_select([*annotations, columns])
-        return Written(query, connection, is_limited=is_limited, converters=columns.converters)
+        return Written(query, connection, converters=columns.converters, **how)
 
-    def read(self, written, given, *, is_prepared=False):
+    def read(self, written, given):
         """The rows of what `written` wrote, as dicts."""
-        rows = written.rows(connections[DEFAULT_DB_ALIAS], given, is_prepared=is_prepared)
-        if self.in_order:
-            rows = map(self.in_order, rows)
-        rows = [dict(zip(self.names, row, strict=True)) for row in rows]
-        for name, convert in self.conversions:
-            for row in rows:
-                if (value := row[name]) is not None:
-                    row[name] = convert(value)
-        return rows
+        return list(starmap(self._row, written.rows(connections[DEFAULT_DB_ALIAS], given)))
 
     def of(self, instance):
         """The same of an instance of the model."""

@@ -168,8 +168,10 @@ else:
         "tcp_user_timeout": 5000,
         "options": (
             f"-c statement_timeout={_STATEMENT_TIMEOUT}s -c lock_timeout={_LOCK_TIMEOUT}s "
-            # What compiling saves of a statement of ours is less than it takes: docs/decisions/0025.
-            "-c idle_in_transaction_session_timeout=60s -c jit=off"
+            "-c idle_in_transaction_session_timeout=60s "
+            # What is prepared is what one index finds, whatever the values: planned once, and not for each (decision 29).
+            # What compiling saves of a statement of ours is less than it takes (decision 25).
+            "-c plan_cache_mode=force_generic_plan -c jit=off"
         ),
     } | _database.get("OPTIONS", {})  # what DATABASE_URL says after its "?", such as sslmode=require
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

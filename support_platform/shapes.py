@@ -46,6 +46,25 @@ class Part(NamedTuple):
         fields = ["id"] if self.is_empty else [self.column, "id"]
         return queryset.order_by(*(f"-{field}" if self.is_descending else field for field in fields))
 
+    def is_of_one_index(self, model, compared):
+        """
+        Whether an index of the model has the rows that these comparisons leave, and in this order, so that there is one
+        plan for whatever values are compared with. `compared` are (column, lookup); None if there is more to a filter.
+        """
+        if self.is_empty or compared is None:
+            return False
+        equal = {column for column, lookup in compared if lookup == "exact"}
+        spans = {column for column, lookup in compared if lookup != "exact"}
+        # Without one that is equal it is the caller's broker that decides, and how many of the rows are its own.
+        return (
+            bool(equal)
+            and spans <= {self.column}
+            and any(
+                index.condition is None and {*index.fields[:-2]} == equal and index.fields[-2:] == [self.column, "id"]
+                for index in model._meta.indexes
+            )
+        )
+
 
 class Caller:
     """Stands for a caller while SQL is written. It has nothing else, so SQL cannot depend on anything else of it."""
@@ -82,17 +101,18 @@ class Listing:
         shape = self.filters.shape(self.given)
         if shape is None:
             return self.read_by(part.of(self.queryset, at, row_id)[:limit])
-        written = self._written((part, shape), self._rows_of, is_limited=True)
+        is_prepared = part.is_of_one_index(self.read_by.model, self.filters.compared(self.given))
+        written = self._written((part, shape), self._rows_of, is_limited=True, is_prepared=is_prepared)
         return self.read_by.read(written, self._values(beyond=at, beyond_id=row_id, limit=limit))
 
     def one(self, pk):
         """The row of this id as a dict, or None."""
-        found = self.read_by.read(self._written("one", self._row_of), self._values(pk=pk), is_prepared=True)
+        found = self.read_by.read(self._written("one", self._row_of, is_prepared=True), self._values(pk=pk))
         return found[0] if found else None
 
     def instance(self, pk):
         """The row of this id as an instance of its model, with its trader, without the view's annotations; or None."""
-        return self._written("instance", self._row_of, write=_Instances).first(self._values(pk=pk))
+        return self._written("instance", self._row_of, write=_Instances, is_prepared=True).first(self._values(pk=pk))
 
     def _filtered(self, staff, given):
         queryset = self.view.rows(staff)
@@ -126,16 +146,16 @@ class Listing:
 class _Instances:
     """Reads instances of a queryset's model with the traders that they belong to, if they do."""
 
-    def __init__(self, queryset, connection):
+    def __init__(self, queryset, connection, **how):
         self.model, self.owner = queryset.model, None
         names = self.names = columns_of(self.model)
         if "user_id" in self.names:
             self.owner = self.model._meta.get_field("user").related_model
             names = (*names, *columns_of(self.owner, "user__"))
-        self.written = Written(queryset.values_list(*names).query, connection)
+        self.written = Written(queryset.values_list(*names).query, connection, **how)
 
     def first(self, given):
-        found = self.written.rows(connections[DEFAULT_DB_ALIAS], given, is_prepared=True)
+        found = self.written.rows(connections[DEFAULT_DB_ALIAS], given)
         if not found:
             return None
         row = self.model.from_db(DEFAULT_DB_ALIAS, self.names, found[0][: len(self.names)])

@@ -41,9 +41,14 @@ class Written:
 
     With `is_limited` each run gives a `limit`. `converters` come on top of the query's own: of columns that it has in
     one expression, as the compiler gives them.
+
+    With `is_prepared` PostgreSQL plans it once for each connection, and not anew for the values of each run. That is
+    for what one index finds, whatever the values: there planning takes longer than running. (settings.py has
+    PostgreSQL keep to that plan. It knows no limit then, and so takes the index that has the rows in their order.)
     """
 
-    def __init__(self, query, connection, *, is_limited=False, converters=None):
+    def __init__(self, query, connection, *, is_limited=False, is_prepared=False, converters=None):
+        self.is_prepared = is_prepared
         compiler = query.get_compiler(connection=connection)
         self.sql, self.params = compiler.as_sql()
         self.locks = query.model if query.select_for_update else None
@@ -58,16 +63,11 @@ class Written:
             for param in self.params
         ]
 
-    def rows(self, connection, given, *, is_prepared=False):
-        """
-        The rows, each a tuple or a list.
-
-        With `is_prepared` PostgreSQL plans it once for each connection, and not anew for the values of each run: for
-        what is found by a unique key, where planning takes ten times as long as running.
-        """
+    def rows(self, connection, given):
+        """The rows, each a tuple or a list."""
         if self.locks and connection.features.has_select_for_update and not connection.in_atomic_block:
             raise TransactionManagementError("Rows are locked within a transaction only.")
-        rows = _executed(connection, self.sql, self.values(given), is_prepared).fetchall()
+        rows = _executed(connection, self.sql, self.values(given), is_prepared=self.is_prepared).fetchall()
         return [self._converted(row, connection) for row in rows] if self.converters else rows
 
     def values(self, given):
@@ -135,7 +135,7 @@ class Statement:
     @cached_property
     def _written(self):
         with for_all_threads() as connection:
-            return Written(self._build().values_list(*self._columns)[:1].query, connection)
+            return Written(self._build().values_list(*self._columns)[:1].query, connection, is_prepared=True)
 
     def first(self, **given):
         """The row, or None."""
@@ -153,7 +153,7 @@ class Statement:
         return self._first(connection, given)
 
     def _first(self, connection, given):
-        rows = self._written.rows(connection, given, is_prepared=True)
+        rows = self._written.rows(connection, given)
         return rows[0] if rows else None
 
 
@@ -212,12 +212,13 @@ def _is_to_be_asked(connection):
     )
 
 
-def _executed(connection, sql, values, is_prepared=True):
+def _executed(connection, sql, values, *, is_prepared=True):
     """
-    A cursor that has run it. On PostgreSQL it is the driver's own, which binds the values in the server; not while
-    somebody watches Django's cursors (tests count what they run), or has put something in their way.
+    A cursor that has run it. On PostgreSQL what is prepared runs on the driver's own, which binds the values in the
+    server; not while somebody watches Django's cursors (tests count what they run), or has put something in their way.
     """
-    if connection.vendor != "postgresql" or connection.queries_logged or connection.execute_wrappers:
+    is_watched = connection.queries_logged or connection.execute_wrappers
+    if connection.vendor != "postgresql" or is_watched or not is_prepared:
         cursor = connection.cursor()
         cursor.execute(sql, values)
         return cursor
@@ -227,4 +228,4 @@ def _executed(connection, sql, values, is_prepared=True):
     connection.ensure_connection()
     connection.validate_no_broken_transaction()
     with connection.wrap_database_errors:
-        return Cursor(connection.connection).execute(sql, values, prepare=is_prepared)
+        return Cursor(connection.connection).execute(sql, values, prepare=True)

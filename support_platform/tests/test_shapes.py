@@ -1,6 +1,8 @@
 """A list's SQL is written once for each shape of a request, and is what would be written for each request alone."""
 
+import itertools
 import random
+import re
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -8,11 +10,14 @@ import pytest
 from django.db import connection
 from django.http import QueryDict
 
+from accounts.models import User
+from accounts.tests.factories import TraderFactory
 from support_platform import shapes
 from support_platform.filters import BooleanFilter, ChoiceFilter, IdFilter, InstantFilter
 from support_platform.statements import Given, Written
 from support_platform.tests.calls import all_calls
-from trading.tests.factories import DeploymentFactory, TradeFactory
+from trading.models import Deployment, Strategy, Trade
+from trading.tests.factories import DeploymentFactory, StrategyFactory, TradeFactory
 from trading.views import TradeViewSet
 
 # Of one table; a trader's timeline merges several.
@@ -107,6 +112,69 @@ def test_requests_of_one_shape_share_what_is_written(written):
     listing(TradeViewSet, caller(1, 1), user="7").read(first, None, None, 5)
     listing(TradeViewSet, caller(1, 1), user="7", symbol="x").read(first._replace(is_first=False), NOON, 5, 5)
     assert len(written) == 4
+
+
+@pytest.mark.parametrize(
+    ("query", "column", "is_prepared"),
+    [
+        ({"user": "7"}, "taken_at", True),
+        ({"user": "7", "taken_after": "2026-01-01T00:00:00Z"}, "closed_at", False),
+        ({"user": "7", "taken_after": "2026-01-01T00:00:00Z"}, "taken_at", True),
+        ({"user": "7", "symbol": "BTC"}, "taken_at", False),
+        ({"user": "7", "side": "long"}, "taken_at", False),
+        ({"taken_after": "2026-01-01T00:00:00Z"}, "taken_at", False),
+        ({}, "taken_at", False),
+    ],
+)
+def test_one_plan_serves_all_values_where_an_index_has_the_rows_in_order(written, query, column, is_prepared):
+    listing(TradeViewSet, caller(), **query).read(shapes.Part(column, True, False, False, True), None, None, 5)
+
+    [[[_, made]]] = written.values()
+    assert made.is_prepared is is_prepared
+
+
+@pytest.fixture
+def many_with_little(broker):
+    """Hundreds of traders with three trades each, and one with very many: statistics say that a trader has few."""
+    traders = [TraderFactory.build(broker=broker) for _ in range(400)]
+    User.objects.bulk_create(traders)
+    strategies = Strategy.objects.bulk_create(StrategyFactory.build(user=trader) for trader in traders)
+    deployments = Deployment.objects.bulk_create(
+        DeploymentFactory.build(strategy=one, user=one.user) for one in strategies
+    )
+    Trade.objects.bulk_create(
+        TradeFactory.build(deployment=one, taken_at=NOON + timedelta(seconds=number), external_id=f"{number}")
+        for one in deployments
+        for number in range(3000 if one is deployments[0] else 3)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="plans are PostgreSQL's")
+def test_the_plan_for_all_values_never_sorts_what_one_trader_has(written, many_with_little):
+    for owner, column, is_first in itertools.product(
+        ("user", "strategy", "deployment"), ("taken_at", "closed_at"), (True, False)
+    ):
+        written.clear()
+        part = shapes.Part(column, True, column == "closed_at", False, is_first)
+        listing(TradeViewSet, caller(), **{owner: "7"}).read(part, NOON, 5, 101)
+
+        [[[_, made]]] = written.values()
+        plan = plan_for_all_values(made)
+        assert f"using trade_{owner}_{column.removesuffix('_at')}" in plan
+        assert "Sort" not in plan
+
+
+def plan_for_all_values(made):
+    places = itertools.count(1)
+    sql = re.sub("%s", lambda place: f"${next(places)}", made.sql)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL plan_cache_mode = force_generic_plan; PREPARE page AS {sql}")
+        cursor.execute(f"EXPLAIN EXECUTE page({', '.join(['NULL'] * len(made.params))})")
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+        cursor.execute("DEALLOCATE page")
+    return plan
 
 
 def test_one_broker_never_reads_what_was_written_for_another(trader, foreign_trader, written):
