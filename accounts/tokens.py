@@ -5,12 +5,15 @@ its session lives, its account is active staff, and its session_version is the a
 New tokens are signed with JWT_SIGNING_KEY; one that JWT_SIGNING_KEY_FALLBACKS signed is still read.
 """
 
+import time
 import uuid
 from contextlib import suppress
+from functools import lru_cache
 from typing import NamedTuple
 
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS
+from rest_framework_simplejwt import state
 from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
@@ -19,6 +22,10 @@ from support_platform.statements import Given, Statement
 
 from . import queries
 from .models import ApiSession, User
+
+# A token that was verified is not verified anew while it is among the last so many: its signature stays as good as it
+# was. Whether it has expired, and whether its session still lives, is asked every time.
+KEPT = 1000
 
 TYPES = {"access": AccessToken, "refresh": RefreshToken}
 
@@ -44,7 +51,10 @@ def read(raw, *, kind):
     token id); None for anything else. A forged claim may be of any type, so each is checked.
     """
     try:
-        claims = _verified(raw.decode("ascii") if isinstance(raw, bytes) else raw, kind)
+        text = raw.decode("ascii") if isinstance(raw, bytes) else raw
+        claims = _verified(text, kind, state.token_backend, tuple(settings.JWT_SIGNING_KEY_FALLBACKS))
+        if claims["exp"] <= time.time():
+            return None
         session_id = uuid.UUID(claims["session"])
         user_id, session_version, token_id = claims["user_id"], claims["session_version"], claims["jti"]
     except Exception:
@@ -57,16 +67,18 @@ def read(raw, *, kind):
     return session_id, user_id, session_version, token_id
 
 
-def _verified(raw, kind):
+@lru_cache(maxsize=KEPT)
+def _verified(raw, kind, backend, earlier_keys):
     """
-    The token, if one of our keys signed it and it is of this kind and has not expired.
+    The token, if one of our keys (the backend's or an earlier one) signed it, it is of this kind, and had not expired
+    when it was first read.
 
     :raises TokenError: with what the current key says of it, if none did
     """
     try:
         return TYPES[kind](raw)
     except TokenError:
-        for key in settings.JWT_SIGNING_KEY_FALLBACKS:
+        for key in earlier_keys:
             earlier = type("Earlier", (TYPES[kind],), {"token_backend": TokenBackend("HS256", key)})
             with suppress(TokenError):
                 return earlier(raw)

@@ -3,6 +3,7 @@
 import base64
 import json
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import jwt
 import pytest
@@ -48,6 +49,16 @@ def test_tokens_live_as_long_as_the_contract_says(pair):
 
     assert claims["access"]["exp"] - claims["access"]["iat"] == 15 * 60
     assert claims["refresh"]["exp"] - claims["refresh"]["iat"] == 24 * 3600
+
+
+def test_a_token_that_was_read_before_expires_all_the_same(pair, monkeypatch):
+    ends = jwt.decode(pair["access"], options={"verify_signature": False})["exp"]
+    assert call(pair["access"]).status_code == 200
+
+    monkeypatch.setattr(tokens, "time", SimpleNamespace(time=lambda: ends - 0.5))
+    assert call(pair["access"]).status_code == 200
+    monkeypatch.setattr(tokens, "time", SimpleNamespace(time=lambda: ends))
+    assert call(pair["access"]).status_code == 401
 
 
 def test_every_refused_log_in_is_told_the_same(staff, broker):
