@@ -169,7 +169,7 @@ else:
         "options": (
             f"-c statement_timeout={_STATEMENT_TIMEOUT}s -c lock_timeout={_LOCK_TIMEOUT}s "
             "-c idle_in_transaction_session_timeout=60s "
-            # What is prepared is what one index finds, whatever the values: planned once, and not for each (decision 29).
+            # What is prepared is what one index finds, whatever the values: planned once for all (decision 29).
             # What compiling saves of a statement of ours is less than it takes (decision 25).
             "-c plan_cache_mode=force_generic_plan -c jit=off"
         ),
