@@ -1,6 +1,6 @@
 """
-Columns of many rows as PostgreSQL sends them: each as one value, an array in the server's own binary form, which is
-read here without an object of the driver for each row.
+Columns of many rows as PostgreSQL sends them: each as one value, which is read here without an object of the driver for
+each row.
 """
 
 import sys
@@ -13,8 +13,6 @@ UNKNOWN = -(2**63)
 _NOTHING = "x"
 # PostgreSQL counts microseconds from the year 2000.
 _FROM_2000 = 946_684_800_000_000
-# Before the elements, and from the beginning of one to that of the next; each has its length in the first four bytes.
-_HEAD, _STEP = 20, 12
 
 
 class Column(NamedTuple):
@@ -26,16 +24,16 @@ class Column(NamedTuple):
 
 def instants(column: str) -> Column:
     """Microseconds since 1970."""
-    return Column(_numbers(f"COALESCE({column}, '-infinity')"), _read_instants)
+    return Column(_sent_instants(column), _read_instants)
 
 
 def stamps(column: str) -> Column:
     """As instants, from another year on: good for differences."""
-    return Column(_numbers(f"COALESCE({column}, '-infinity')"), _read_numbers)
+    return Column(_sent_instants(column), _read_numbers)
 
 
 def whole(column: str) -> Column:
-    return Column(_numbers(column), _read_numbers)
+    return Column(f"string_agg(int8send({column}), '')", _read_numbers)
 
 
 def amounts(column: str) -> Column:
@@ -58,17 +56,13 @@ def read(columns: Iterable[Column], row: Iterable) -> list[Sequence]:
     return [column.read(value) for column, value in zip(columns, row, strict=True)]
 
 
-def _numbers(expression: str) -> str:
-    return f"array_send(array_agg({expression}))"
+def _sent_instants(column: str) -> str:
+    return f"string_agg(timestamptz_send(COALESCE({column}, '-infinity')), '')"
 
 
 def _read_numbers(sent: bytes | None) -> array:
     """Of eight bytes each."""
-    sent = bytes(sent or b"")
-    packed = bytearray(max(len(sent) - _HEAD, 0) // _STEP * 8)
-    for place in range(8):
-        packed[place::8] = sent[_HEAD + 4 + place :: _STEP]
-    numbers = array("q", packed)
+    numbers = array("q", bytes(sent or b""))
     if sys.byteorder == "little":
         numbers.byteswap()
     return numbers

@@ -5,10 +5,13 @@ answer would have much to read. A server does it beside its requests (`Keeper`),
 
 import logging
 import time
+from collections import deque
 from datetime import timedelta
+from itertools import groupby
+from operator import itemgetter
 
 from django.contrib.auth import get_user_model
-from django.db.models import Count, Exists, F, Min, OuterRef, Q, Subquery
+from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from support_platform import logs
@@ -23,6 +26,8 @@ from .readings import KINDS, PerformanceReading
 PAUSE = 20  # seconds
 # So many scopes are looked at in one query, and so many pages of them in one round.
 PAGE, PAGES = 250, 4
+# For so many rounds a note is looked for: a transaction's first ones are as old as that transaction when it commits.
+LOOK_BACK = 15
 # While one server makes the blocks of a rollup no other does; a server that died lets go after this.
 CLAIM = timedelta(minutes=10)
 
@@ -40,6 +45,7 @@ class Keeper(Rounds):
     def __init__(self, pause=PAUSE):
         super().__init__("rollups", pause)
         self.pages, self.rested_at = None, 0
+        self.seen, self.newest = {}, deque([0], maxlen=LOOK_BACK)
 
     def run(self):
         self.woken.wait(self.pause * jitter())  # a server that starts has other things to do
@@ -51,6 +57,10 @@ class Keeper(Rounds):
     def go_round(self):
         self.rested_at = time.monotonic()
         try:
+            for page in noted_scopes(self.seen, self.newest[0]):
+                begin(page)
+                self.rest()
+            self.newest.append(max(self.seen.values(), default=self.newest[-1]))
             for _ in range(PAGES):
                 if not self._next_page():
                     break
@@ -87,11 +97,31 @@ def start_keeper(pause=PAUSE):
 def large_scopes():
     """The scopes that have rows enough for a rollup but none, as (kind, scope, id), page by page of all scopes."""
     for kind in KINDS.values():
-        for name, model in (("user", get_user_model()), ("strategy", Strategy), ("deployment", Deployment)):
+        for name, model in _models().items():
             last = 0
             while page := list(model.objects.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:PAGE]):
                 last = page[-1]
-                yield [(kind.name, name, pk) for pk in _large(kind, name, model.objects.filter(pk__in=page))]
+                yield _large(kind, name, page)
+
+
+def noted_scopes(seen, after=0):
+    """
+    As large_scopes, of those alone of which a note behind this one tells that many rows came in at once: soon after
+    that, where a look at all scopes would take long. `seen` keeps which note of a scope was the newest. (SQLite notes
+    nothing of these.)
+    """
+    notes = rollups.unread_touches().filter(pk__gt=after, low__lt=F("high")).values("kind", "scope", "scope_id")
+    newest = {
+        (note["kind"], note["scope"], note["scope_id"]): note["newest"]
+        for note in notes.annotate(newest=Max("pk")).order_by("kind", "scope", "scope_id")
+    }
+    noted = [scope for scope, note in newest.items() if seen.get(scope) != note]
+    seen.clear()
+    seen.update(newest)
+    for (kind, name), found in groupby(noted, key=itemgetter(0, 1)):
+        ids = [pk for _, _, pk in found]
+        for start in range(0, len(ids), PAGE):
+            yield _large(KINDS[kind], name, ids[start : start + PAGE])
 
 
 def begin(scopes):
@@ -148,9 +178,16 @@ def make(rollup, rest=lambda: None):
     reading.keep()
 
 
-def _large(kind, name, scopes):
+def _models():
+    return {"user": get_user_model(), "strategy": Strategy, "deployment": Deployment}
+
+
+def _large(kind, name, page):
+    """Those of these ids that have rows enough for a rollup but none."""
+    scopes = _models()[name].objects
     without = ~Exists(Rollup.objects.filter(kind=kind.name, scope=name, scope_id=OuterRef("pk")))
-    ids = list(scopes.filter(without).values_list("pk", flat=True))
+    ids = list(scopes.filter(without, pk__in=page).values_list("pk", flat=True))
     many = kind.many()
     rows = kind.raw.filter(**{name: OuterRef("pk")}).order_by(kind.at).values("pk")[many - 1 : many]
-    return scopes.filter(pk__in=ids).annotate(row=Subquery(rows)).filter(row__isnull=False).values_list("pk", flat=True)
+    large = scopes.filter(pk__in=ids).annotate(row=Subquery(rows)).filter(row__isnull=False)
+    return [(kind.name, name, pk) for pk in large.values_list("pk", flat=True)]

@@ -6,7 +6,7 @@ from decimal import Decimal
 from threading import Event
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from analytics import columns, keeping, readings, rollups
@@ -239,6 +239,32 @@ def test_a_server_that_ends_forgets_what_it_has_in_hand(deployment, monkeypatch)
 
     assert not PerformanceBlock.objects.exists()
     assert not Rollup.objects.exclude(claimed_until=None).exists()
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite notes nothing of scopes without a rollup")
+def test_what_came_in_at_once_is_begun_before_all_are_looked_at(deployment, monkeypatch):
+    other, one_by_one, seen = DeploymentFactory(), DeploymentFactory(), {}
+    fill(deployment)
+    fill(other, 5)
+    for hours in range(30):
+        close(one_by_one, hours)
+
+    begun = {("performance", name, pk) for name, pk in scopes_of(deployment)}
+    assert {scope for page in keeping.noted_scopes(seen) for scope in page} == begun
+    assert list(keeping.noted_scopes(seen)) == []
+    fill(other, 20)
+    begun = {("performance", name, pk) for name, pk in scopes_of(other)}
+    assert {scope for page in keeping.noted_scopes(seen) for scope in page} == begun
+
+    monkeypatch.setattr(keeping, "PAGES", 0)
+    keeper = keeping.Keeper()
+    keeper.go_round()
+    assert Rollup.objects.filter(version__gt=0).count() == 6
+    assert not any(keeping.noted_scopes(seen))
+
+
+def scopes_of(deployment):
+    return ("user", deployment.user_id), ("strategy", deployment.strategy_id), ("deployment", deployment.pk)
 
 
 def test_orders_of_trades_far_apart_are_looked_up_as_a_range(deployment, scope, monkeypatch):
