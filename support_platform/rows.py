@@ -31,6 +31,8 @@ _AS_KEPT = (
     serializers.JSONField,
     serializers.PrimaryKeyRelatedField,
 )
+# What the driver may read in its binary form (statements.Written).
+_PLAIN = (models.IntegerField, models.CharField, models.TextField, models.BooleanField)
 
 
 class AsText(Func):
@@ -127,6 +129,7 @@ class Reader:
         self.annotations, self.names = dict(annotated), tuple(fields)
         # A row comes with the annotations before the columns, and leaves in the serializer's order.
         self._row = _row_of([*self.annotations, *self.columns], fields, conversions)
+        self._is_plain = all(isinstance(column.output_field, _PLAIN) for column in self.columns.values())
         self._selected = {}
 
     def __call__(self, queryset):
@@ -140,7 +143,7 @@ class Reader:
         query.clear_select_clause()
         columns = self._columns_for(query.get_compiler(connection=connection))
         query.set_select([*annotations, columns])
-        return Written(query, connection, converters=columns.converters, **how)
+        return Written(query, connection, converters=columns.converters, is_binary=self._is_plain, **how)
 
     def read(self, written, given):
         """The rows of what `written` wrote, as dicts."""

@@ -44,11 +44,13 @@ class Written:
 
     With `is_prepared` PostgreSQL plans it once for each connection, and not anew for the values of each run. That is
     for what one index finds, whatever the values: there planning takes longer than running. (settings.py has
-    PostgreSQL keep to that plan. It knows no limit then, and so takes the index that has the rows in their order.)
+    PostgreSQL keep to that plan. It knows no limit then, and so takes the index that has the rows in their order.) With
+    `is_binary` its rows come as the driver reads them best: for numbers, texts and booleans alone, since Django reads
+    what else there is as text.
     """
 
-    def __init__(self, query, connection, *, is_limited=False, is_prepared=False, converters=None):
-        self.is_prepared = is_prepared
+    def __init__(self, query, connection, *, is_limited=False, is_prepared=False, is_binary=False, converters=None):
+        self.is_prepared, self.is_binary = is_prepared, is_binary
         compiler = query.get_compiler(connection=connection)
         self.sql, self.params = compiler.as_sql()
         self.locks = query.model if query.select_for_update else None
@@ -67,7 +69,8 @@ class Written:
         """The rows, each a tuple or a list."""
         if self.locks and connection.features.has_select_for_update and not connection.in_atomic_block:
             raise TransactionManagementError("Rows are locked within a transaction only.")
-        rows = _executed(connection, self.sql, self.values(given), is_prepared=self.is_prepared).fetchall()
+        how = {"is_prepared": self.is_prepared, "is_binary": self.is_binary}
+        rows = _executed(connection, self.sql, self.values(given), **how).fetchall()
         return [self._converted(row, connection) for row in rows] if self.converters else rows
 
     def values(self, given):
@@ -212,7 +215,7 @@ def _is_to_be_asked(connection):
     )
 
 
-def _executed(connection, sql, values, *, is_prepared=True):
+def _executed(connection, sql, values, *, is_prepared=True, is_binary=False):
     """
     A cursor that has run it. On PostgreSQL what is prepared runs on the driver's own, which binds the values in the
     server; not while somebody watches Django's cursors (tests count what they run), or has put something in their way.
@@ -228,4 +231,4 @@ def _executed(connection, sql, values, *, is_prepared=True):
     connection.ensure_connection()
     connection.validate_no_broken_transaction()
     with connection.wrap_database_errors:
-        return Cursor(connection.connection).execute(sql, values, prepare=True)
+        return Cursor(connection.connection).execute(sql, values, prepare=True, binary=is_binary)
