@@ -184,13 +184,14 @@ class RevokeView(TokenView):
     input = RevokeSerializer
     answers = {"post": RevocationSerializer}
     operation_ids = {"post": "revoke_token"}
+    takes_reason = True
 
     def post(self, request):
-        raw = self.body().get("refresh")
+        raw, reason = self.body().get("refresh"), self.reason()
         session = tokens.session_of_refresh(raw) if raw else request.auth
         if session is None:
             raise NotAuthenticated
-        by = Actor.of(session.user, **self.circumstances())
+        by = Actor.of(session.user, reason=reason, **self.circumstances())
         session = retried(session_operations.revoke_session, session, by=by)
         return Response({"revoked_at": format_instant(session.revoked_at)})
 

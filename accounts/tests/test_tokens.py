@@ -17,6 +17,7 @@ from accounts.tests.bearer import CALL, call, log_in, refresh, refusal_of
 from accounts.tests.factories import PASSWORD, StaffFactory, TraderFactory
 from conftest import Api
 from support_platform.audit import Actor
+from support_platform.tests.calls import assert_problem
 
 BY = Actor(name="test")
 
@@ -176,6 +177,27 @@ def test_revoke_by_the_refresh_token_in_the_body_twice(pair, events):
     assert answers[0].json() == answers[1].json()
     assert refusal_of(call(pair["access"]))
     assert len(events(action="session.revoked")) == 1
+
+
+def test_revoke_keeps_the_reason(staff, pair, events):
+    Api(token=pair["access"]).call("POST", "auth/token/revoke/", reason="laptop lost, 10 €")
+
+    assert events()[-1].reason == "laptop lost, 10 €"
+
+
+def test_revoke_with_a_reason_that_is_none_ends_nothing(pair):
+    answer = Api(token=pair["access"]).post("auth/token/revoke/", headers={"Audit-Reason": "%00"})
+
+    assert_problem(answer, 400, field="Audit-Reason")
+    assert call(pair["access"]).status_code == 200
+
+
+def test_the_reason_of_a_revocation_can_be_required(pair, settings):
+    settings.AUDIT_REASON_REQUIRED = True
+    client = Api(token=pair["access"])
+
+    assert_problem(client.post("auth/token/revoke/"), 400, code="reason_required", field="Audit-Reason")
+    assert client.call("POST", "auth/token/revoke/", reason="end of the day").status_code == 200
 
 
 @pytest.mark.parametrize("body", [None, {}, {"refresh": "garbage"}])

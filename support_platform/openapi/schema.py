@@ -226,6 +226,8 @@ class PlatformSchema(SerializerSchema):
             names += ["AuditReason", "IdempotencyKey"]
             if self.is_versioned():
                 names.append("IfMatch")
+        elif getattr(self.view, "takes_reason", False):
+            names.append("AuditReason")
         return [ref("parameters", name) for name in names]
 
     # --- bodies --------------------------------------------------------------------------------------
