@@ -60,6 +60,10 @@ class FiguresPanel(Panel):
     report = None
     nothing = ""  # in words, that `count` of the report is 0
 
+    def check(self, query):
+        if window := query.get("window"):
+            _length(window)
+
     def show(self, request, row):
         as_of, window = timezone.now(), request.GET.get("window", "")
         scope, noun = {row._meta.model_name: row.pk}, str(row._meta.verbose_name)

@@ -38,6 +38,13 @@ class Panel:
         """What the template needs, read for this row within the reach of `request.user`; None: leave the panel out."""
         raise NotImplementedError
 
+    def check(self, query):
+        """
+        Whether the panel can be shown for these parameters, told with the page even if the panel comes later.
+
+        :raises BadRequest: for a value that is not valid
+        """
+
     def is_for(self, user):
         return self.right is None or user.has_perm(self.right)
 
@@ -81,6 +88,7 @@ def rendered(page, request, row=None):
     for panel in panels_of(page):
         if panel.is_for(request.user):
             if comes_later(page, panel):
+                panel.check(request.GET)
                 found.append((panel, _html("admin/later_panel.html", {"url": _own_url(page, panel, request, row)})))
                 continue
             content = content_of(panel, request, row)

@@ -74,6 +74,21 @@ def test_a_panel_that_comes_later_leaves_room_and_is_got_as_its_page_was(console
         assert "in the last 7 days" in text_of(own)
 
 
+def test_a_page_says_at_once_what_a_later_panel_would_refuse(console_of, trader):
+    answer = console_of("Viewer").get(address(trader), window="x")
+
+    assert answer.status_code == 400
+    assert "window: Give a number of minutes, hours or days" in text_of(answer)
+    assert console_of("Viewer").get(address(trader), window="").status_code == 200
+
+
+def test_what_a_panel_out_of_reach_would_refuse_is_not_read(broker, trader):
+    person = StaffFactory(broker=broker)
+    person.user_permissions.add(Permission.objects.get(codename="view_user"))
+
+    assert Console(person).get(address(trader), window="x").status_code == 200
+
+
 def test_the_page_of_a_panel_takes_its_right_and_its_parameters(broker, console_of, trader):
     path = address(type(trader), "performance", trader.pk)
     person = StaffFactory(broker=broker)
