@@ -101,6 +101,7 @@ class User(VersionedModel, AbstractBaseUser, PermissionsMixin):
     REQUIRED_FIELDS = []
 
     class Meta:
+        verbose_name = "trader"  # what people read of them; staff accounts, below, have a name of their own
         default_permissions = ("view",)
         permissions = [
             ("reset_password", "Can reset a trader's password"),

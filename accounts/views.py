@@ -47,6 +47,7 @@ class UserViewSet(ResourceViewSet):
     }
     orderings = ("-created_at", "created_at")
     filterset_class = UserFilter
+    plural = "users"  # in the ids of the schema, where people read "traders"
     serializer_class = UserSerializer
     inputs = {
         "reset_password": NothingSerializer,

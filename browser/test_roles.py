@@ -28,7 +28,7 @@ OFFERED = {
 }
 OF_ALL = {
     "Home",
-    "Users",
+    "Traders",
     "Outgoing mails",
     "Strategies",
     "Deployments",

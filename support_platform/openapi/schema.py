@@ -88,7 +88,7 @@ class PlatformSchema(SerializerSchema):
             return word, word
         # The class name tells words apart ("audit event") where Django's model_name does not.
         one = camel_case_to_spaces(model.__name__)
-        many = str(model._meta.verbose_name_plural)
+        many = getattr(self.view, "plural", None) or str(model._meta.verbose_name_plural)
         return one.replace(" ", "_"), many.replace(" ", "_")
 
     def model(self):

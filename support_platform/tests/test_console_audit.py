@@ -115,7 +115,7 @@ def test_reverts_a_change(supervisor, trader, events):
 
     event = events(action="user.contact_changed")[-1]
     assert told(answer) == ["Done."]
-    assert f"user {trader.email}" in text_of(answer)
+    assert f"trader {trader.email}" in text_of(answer)
     assert address(event) in answer.content.decode()
     assert event.changes["reverts"] == [None, changed.pk]
     assert (event.source, event.reason, event.actor_id) == ("console", "asked by phone", supervisor.user.pk)

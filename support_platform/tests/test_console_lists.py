@@ -253,10 +253,10 @@ def test_autocomplete_is_scoped(viewer, trader, foreign_trader):
 
 # --- the search on every page -----------------------------------------------------------------------------
 def test_the_search_on_every_page_finds_traders_first_and_pages(agent, trader, foreign_trader):
-    User.objects.filter(pk=trader.pk).update(last_name="Users")
+    User.objects.filter(pk=trader.pk).update(last_name="Traders")
     console = Console(agent.user)
 
-    found = console.get("/admin/search/", s="users").context["found"]
+    found = console.get("/admin/search/", s="traders").context["found"]
 
     assert [link for *_, link, _ in found] == [address(trader), address(User)]
 

@@ -211,7 +211,7 @@ def test_more_than_are_shown_stand_on_a_page_of_their_kind(viewer, broker):
 
     assert len(results) == search.MAX_OF_KIND + 1
     assert kinds[-1] == "list"
-    assert title == "All users for “Ümlaut &”"
+    assert title == "All traders for “Ümlaut &”"
     page = Console(viewer.user).get(link)
     assert {row.pk for row in page.context["cl"].result_list} == {trader.pk for trader in traders}
 
