@@ -127,6 +127,7 @@ class OperationAdmin(SearchMixin, ActionsMixin, panels.PanelPagesMixin, ModelAdm
         if found.page_num > 1 and not found.multi_page:
             raise BadRequest("There is no such page of this list.")
         found.title = capfirst(self.opts.verbose_name_plural)
+        found.full_result_count = found.result_count  # else unfold takes every list for a narrowed one, in its title
         for part in filter(None, request.GET.get("o", "").split(".")):
             index = int(part.lstrip("-"))
             if index >= len(found.list_display) or found.list_display[index] not in found.sortable_by:
