@@ -13,6 +13,7 @@ from .stage import Case
 
 LISTS = (User, Strategy, Deployment, Trade, Order, Scanner, AuditEvent, OutgoingMail)
 GRAVE = ("serious", "critical")
+LANDMARKS = ("landmark-one-main", "landmark-no-duplicate-main", "landmark-main-is-top-level")  # moderate
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def findings(person, **options):
     return [
         f"{person.path}: {rule['id']}: {node['html']}"
         for rule in found
-        if rule["impact"] in GRAVE
+        if rule["impact"] in GRAVE or rule["id"] in LANDMARKS
         for node in rule["nodes"]
     ]
 

@@ -2,12 +2,15 @@
 
 import re
 from html import unescape
+from pathlib import Path
 
 import pytest
+import unfold
+from django.conf import settings
 
 from accounts.models import User
 from support_platform.models import AuditEvent
-from support_platform.tests.console import Console, address, text_of
+from support_platform.tests.console import Console, address, edit_address, text_of
 from trading.models import Strategy
 from trading.tests.factories import StrategyFactory
 
@@ -40,6 +43,27 @@ def test_the_title_of_a_list_is_its_name(console, trader, query):
     StrategyFactory(user=trader, name="grid")
 
     assert title_of(console.get(address(Strategy), **query)) == "Trading > Strategies"
+
+
+def test_every_page_has_one_main_landmark(console, trader):
+    pages = [
+        *map(console.get, ("/admin/", "/admin/accounts/", "/admin/password_change/", "/admin/sessions/")),
+        *map(console.get, (address(User), address(trader), address(User, "performance", trader.pk))),
+        console.post(edit_address(trader), {"id": trader.pk}),
+        console.get("/admin/nothing/"),
+        Console().get("/admin/login/"),
+    ]
+
+    for page in pages:
+        text = page.content.decode()
+        assert (text.count("<main"), text.count("</main>")) == (1, 1), page.request["PATH_INFO"]
+
+
+def test_the_frame_is_unfolds_but_for_the_landmark():
+    ours = Path(settings.BASE_DIR, "templates/admin/base.html").read_text()
+    unfolds = Path(unfold.__file__).parent.joinpath("templates/admin/base.html").read_text()
+
+    assert ours.replace("<main ", "<div ").replace("</main>", "</div>") == unfolds
 
 
 def test_traders_are_called_traders(console, trader):
