@@ -157,5 +157,7 @@ def _found(sql, params):
     """The rows of a SELECT, long values of which PostgreSQL sends as they are: not spelled out, as for Django."""
     connection.ensure_connection()
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        # Its best plan depends on whose rows they are.
-        return cursor.execute(sql, params, prepare=False, binary=True).fetchall()
+        # The values are written into it, for its best plan depends on whose rows they are; and what binds values in the
+        # server is planned for whatever they may be (settings.py).
+        written = psycopg.ClientCursor(connection.connection).mogrify(sql, params)
+        return cursor.execute(written, prepare=False, binary=True).fetchall()

@@ -70,3 +70,11 @@ def test_the_steps_of_blocks_are_kept_as_they_are():
             "SELECT attstorage FROM pg_attribute WHERE attrelid = %s::regclass AND attname = 'steps'", [table]
         )
         assert cursor.fetchone()[0] in ("e", b"e")
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="plans are PostgreSQL's")
+def test_a_read_is_planned_for_its_values(db):
+    plan = columns._found("EXPLAIN SELECT id FROM trading_trade WHERE user_id = %s AND symbol = %s", (7, "100%"))
+
+    told = "\n".join(line for (line,) in plan)
+    assert "user_id = 7" in told and "100%" in told
