@@ -43,14 +43,20 @@ def require_superuser(by):
 
 
 @dataclass(frozen=True)
-class _Reach:
+class Reach:
+    """Stands for a staff member while SQL is written that looks for what one may see: each run gives its `broker`."""
+
     broker_id: object
+
+    @classmethod
+    def given(cls, is_scoped):
+        return cls(Given("broker", BigIntegerField()) if is_scoped else None)
 
 
 @cache
 def _statement(is_scoped, names):
     """The trader by these columns, in SQL that is written once: most lists and all figures ask for one."""
-    staff = _Reach(Given("broker", BigIntegerField()) if is_scoped else None)
+    staff = Reach.given(is_scoped)
     given = {name: Given(name, User._meta.get_field(name)) for name in names}
     return Statement(lambda: User.objects.visible_to(staff).filter(**given), columns_of(User))
 

@@ -3,24 +3,33 @@
 from bisect import insort
 from datetime import datetime
 from decimal import Decimal, localcontext
+from functools import cache
 from typing import NamedTuple
 
 from django.db import connection
-from django.db.models import BigIntegerField
+from django.db.models import BigIntegerField, Count, DateTimeField
 
-from accounts.queries import find_trader
+from accounts.queries import Reach, find_trader
 from support_platform.decimals import format_decimal
 from support_platform.exceptions import OutOfReach
 from support_platform.instants import format_instant
 from support_platform.statements import Given, Statement
 from trading.models import Deployment, Order, Strategy, Trade
 
-from . import blocks, columns, readings, slippage
+from . import blocks, columns, readings, rollups, slippage
 from .latency import OrderTimes
 from .metrics import EXACT
-from .models import Rollup
 from .performance import ClosedTrade
 from .slippage import OrderPrices
+
+_CLOSED_TRADE = ("id", "taken_at", "closed_at", "result", "fees", "strategy_id", "deployment_id", "symbol", "side")
+_ORDER_TIMES = ("id", "trade_id", "signal_at", "sent_at", "acknowledged_at", "filled_at")
+_ORDER_PRICES = (
+    *("id", "trade_id", "symbol", "side", "expected_price", "arrival_price", "filled_price", "filled_quantity"),
+    *("placed_at", "filled_at"),
+)
+# The id of what is measured, in statements that are written once for each kind of scope.
+_SCOPE = Given("scope", BigIntegerField())
 
 
 class Span(NamedTuple):
@@ -48,34 +57,42 @@ def find_scope(staff, *, user=None, user_email=None, strategy=None, deployment=N
     """
     for name, model, pk in (("strategy", Strategy, strategy), ("deployment", Deployment, deployment)):
         if pk is not None:
-            if not model.objects.visible_to(staff).filter(pk=pk).exists():
+            is_scoped = staff.broker_id is not None
+            if _visible(model, is_scoped).first(id=pk, broker=staff.broker_id) is None:
                 raise OutOfReach
             return {name: pk}
     return {"user": find_trader(staff, user_id=user, email=user_email).pk}
 
 
+@cache
+def _visible(model, is_scoped):
+    reach, by_id = Reach.given(is_scoped), Given("id", BigIntegerField())
+    return Statement(lambda: model.objects.visible_to(reach).filter(pk=by_id), ("pk",))
+
+
 def order_times(scope, span):
-    return _order_times(Order.objects.filter(**scope, **span.lookups("placed_at")))
+    orders = Order.objects.filter(**scope, **span.lookups("placed_at"))
+    return [OrderTimes(*row) for row in orders.values_list(*_ORDER_TIMES)]
 
 
 def newest_orders(scope, span, limit):
     """The orders that `latency.records` would choose."""
-    return [row for rows in _newest(scope, span, limit) for row in _order_times(rows)]
+    return [OrderTimes(*row) for rows in _newest(scope, span, limit, _ORDER_TIMES) for row in rows]
 
 
 def newest_prices(scope, span, limit):
     """The orders that `slippage.records` would choose."""
-    return [row for rows in _newest(scope, span, limit) for row in _order_prices(rows)]
+    return [OrderPrices(*row) for rows in _newest(scope, span, limit, _ORDER_PRICES) for row in rows]
 
 
 def newest_placed_prices(scope, span, limit):
     """The newest orders whose instant is known."""
-    return _order_prices(next(_newest(scope, span, limit)))
+    return [OrderPrices(*row) for row in next(_newest(scope, span, limit, _ORDER_PRICES))]
 
 
 def newest_placed_times(scope, limit):
     """As newest_placed_prices, of all time."""
-    return _order_times(next(_newest(scope, Span(), limit)))
+    return [OrderTimes(*row) for row in next(_newest(scope, Span(), limit, _ORDER_TIMES))]
 
 
 def order_prices(scope, span):
@@ -84,7 +101,8 @@ def order_prices(scope, span):
 
 def orders_without_instant(scope):
     """How many orders in scope nothing tells of when they were placed; a span leaves them out."""
-    return Order.objects.filter(**scope, placed_at__isnull=True).count()
+    ((name, pk),) = scope.items()
+    return _count(Order, name, placed_at__isnull=True)(scope=pk)
 
 
 def closed_trades(scope, span):
@@ -93,22 +111,44 @@ def closed_trades(scope, span):
 
 def newest_trades(scope, span, limit):
     """The closed trades that `performance.records` would choose."""
-    rows = Trade.objects.closed().filter(**scope, **span.lookups("closed_at"))
-    return _closed_trades(rows.order_by("-closed_at", "-id")[:limit])
+    ((name, pk),) = scope.items()
+    bounds = span.lookups("closed_at")
+    rows = _newest_trades(name, tuple(bounds)).rows(limit=limit, scope=pk, **bounds)
+    return [ClosedTrade(*row) for row in rows]
+
+
+@cache
+def _newest_trades(name, bounds):
+    lookups = {name: _SCOPE, **{bound: Given(bound, DateTimeField()) for bound in bounds}}
+    rows = Trade.objects.closed().filter(**lookups).order_by("-closed_at", "-id")
+    return Statement(lambda: rows, _CLOSED_TRADE)
 
 
 def open_trades(scope):
-    return Trade.objects.open().filter(**scope).count()
+    ((name, pk),) = scope.items()
+    return _count(Trade, name, closed_at__isnull=True)(scope=pk)
+
+
+@cache
+def _count(model, name, **lookups):
+    """A function of the scope: how many of its rows there are."""
+    rows = model.objects.filter(**{name: _SCOPE}, **lookups).order_by().values(name).annotate(count=Count("pk"))
+    statement = Statement(lambda: rows, ("count",))
+    return lambda **given: sum(count for (count,) in statement.rows(**given))
 
 
 def starting_capital(scope):
     """The sum of the capitals of the deployments in scope, where known; None when none is."""
-    lookups = {"pk" if name == "deployment" else name: pk for name, pk in scope.items()}
-    capitals = list(
-        Deployment.objects.filter(**lookups, capital__isnull=False).order_by().values_list("capital", flat=True)
-    )
+    ((name, pk),) = scope.items()
+    capitals = [capital for (capital,) in _capitals(name).rows(scope=pk)]
     with localcontext(EXACT):
         return sum(capitals, Decimal(0)) if capitals else None
+
+
+@cache
+def _capitals(name):
+    lookup = {"pk" if name == "deployment" else name: _SCOPE}
+    return Statement(lambda: Deployment.objects.filter(**lookup, capital__isnull=False).order_by(), ("capital",))
 
 
 def slippage_cost(scope, span):
@@ -132,7 +172,10 @@ class DeploymentFigures:
 
     def __init__(self, deployment):
         self.deployment = deployment
-        found = None if connection.in_atomic_block and not _ROLLUP.first(deployment=deployment.pk) else self._blocks()
+        scope = {"deployment": deployment.pk}
+        # Within a transaction none is begun.
+        is_small = connection.in_atomic_block and not rollups.rollup_of(readings.PerformanceReading, scope)
+        found = None if is_small else self._blocks()
         self._results = columns.results(deployment.pk) if found is None else None
         self.before = self._of_blocks(found) if found is not None else self._of_results(self._results)
 
@@ -152,15 +195,6 @@ class DeploymentFigures:
 
     def _of_blocks(self, found):
         return json_ready(blocks.figures(found, self.deployment.capital))
-
-
-# Within a transaction none is begun.
-_ROLLUP = Statement(
-    lambda: Rollup.objects.filter(
-        kind=Rollup.Kind.PERFORMANCE, scope="deployment", scope_id=Given("deployment", BigIntegerField())
-    ),
-    ("id",),
-)
 
 
 def _replaced(results, was, trade):
@@ -187,38 +221,32 @@ def json_ready(figures):
     return format_instant(figures) if isinstance(figures, datetime) else figures
 
 
-def _newest(scope, span, limit):
-    """The newest orders, and if these are too few those without an instant."""
-    rows = Order.objects.filter(**scope)
-    placed = rows.filter(**span.lookups("placed_at"), placed_at__isnull=False)
-    yield placed.order_by("-placed_at", "-id")[:limit]
-    if not span.is_limited and (left := limit - placed[:limit].count()):
-        yield rows.filter(placed_at__isnull=True).order_by("-id")[:left]
+def _newest(scope, span, limit, columns):
+    """The newest orders' columns, and if these are too few those of orders without an instant."""
+    ((name, pk),) = scope.items()
+    bounds = span.lookups("placed_at")
+    placed = _newest_orders(name, tuple(bounds), columns).rows(limit=limit, scope=pk, **bounds)
+    yield placed
+    if not span.is_limited and (left := limit - len(placed)):
+        yield _unplaced_orders(name, columns).rows(limit=left, scope=pk)
 
 
-def _order_times(orders):
-    rows = orders.values_list("id", "trade_id", "signal_at", "sent_at", "acknowledged_at", "filled_at")
-    return [OrderTimes(*row) for row in rows]
+@cache
+def _newest_orders(name, bounds, columns):
+    lookups = {name: _SCOPE, **{bound: Given(bound, DateTimeField()) for bound in bounds}}
+    rows = Order.objects.filter(**lookups, placed_at__isnull=False).order_by("-placed_at", "-id")
+    return Statement(lambda: rows, columns)
+
+
+@cache
+def _unplaced_orders(name, columns):
+    rows = Order.objects.filter(**{name: _SCOPE}, placed_at__isnull=True).order_by("-id")
+    return Statement(lambda: rows, columns)
 
 
 def _closed_trades(trades):
-    rows = trades.values_list(
-        "id", "taken_at", "closed_at", "result", "fees", "strategy_id", "deployment_id", "symbol", "side"
-    )
-    return [ClosedTrade(*row) for row in rows]
+    return [ClosedTrade(*row) for row in trades.values_list(*_CLOSED_TRADE)]
 
 
 def _order_prices(orders):
-    rows = orders.values_list(
-        "id",
-        "trade_id",
-        "symbol",
-        "side",
-        "expected_price",
-        "arrival_price",
-        "filled_price",
-        "filled_quantity",
-        "placed_at",
-        "filled_at",
-    )
-    return [OrderPrices(*row) for row in rows]
+    return [OrderPrices(*row) for row in orders.values_list(*_ORDER_PRICES)]

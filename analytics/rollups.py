@@ -11,10 +11,11 @@ from itertools import groupby
 from typing import NamedTuple
 
 from django.contrib.auth import get_user_model
+from django.db import DEFAULT_DB_ALIAS, connection, transaction
 from django.db import Error as DatabaseError
-from django.db import connection, transaction
-from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
+from django.db.models import BigIntegerField, Count, Exists, F, OuterRef, Q, Subquery, TextField
 
+from support_platform.statements import Given, Statement, columns_of
 from trading.bulk_insert import bulk_insert
 from trading.models import Deployment, Strategy, Trade
 
@@ -76,7 +77,7 @@ class Reading:
     def __init__(self, rollup, scope):
         self.rollup, self.scope = rollup, scope
         # The journal comes first: if a note is worked in and taken away meanwhile, the blocks are the new ones.
-        self.touches = list(rollup.touches().values_list("id", "low", "high", "first_trade", "last_trade"))
+        self.touches = _TOUCHES.rows(kind=rollup.kind, scope=rollup.scope, scope_id=rollup.scope_id)
         self.version = None
         self.entries, self.fresh, self.replaced = None, [], []
         self.is_worth_keeping = len(self.touches) > WAITING
@@ -107,8 +108,7 @@ class Reading:
         """What all blocks were folded to, if that still holds; None where it does not."""
         if self.touches:
             return None
-        answers = Answer.objects.filter(rollup=self.rollup, version=F("rollup__version"))
-        found = list(answers.values_list("folded", flat=True))
+        found = _ANSWER.first(rollup=self.rollup.pk)
         return json.loads(found[0]) if found else None
 
     def refresh(self, rest=lambda: None):
@@ -349,15 +349,36 @@ def impatient():
             cursor.execute(f"PRAGMA busy_timeout = {patience}")
 
 
+def rollup_of(kind, scope):
+    """The scope's rollup of a kind, or None."""
+    row = _ROLLUP.first(**_key(kind, scope))
+    return row and Rollup.from_db(DEFAULT_DB_ALIAS, columns_of(Rollup), row)
+
+
+def _key(kind, scope):
+    ((name, pk),) = scope.items()
+    return {"kind": kind.name.value, "scope": name, "scope_id": pk}
+
+
+def _given_key():
+    texts = {name: Given(name, TextField()) for name in ("kind", "scope")}
+    return {**texts, "scope_id": Given("scope_id", BigIntegerField())}
+
+
+_ROLLUP = Statement(lambda: Rollup.objects.filter(**_given_key()), columns_of(Rollup))
+_TOUCHES = Statement(lambda: Rollup(**_given_key()).touches(), ("id", "low", "high", "first_trade", "last_trade"))
+_ANSWER = Statement(
+    lambda: Answer.objects.filter(rollup=Given("rollup", BigIntegerField()), version=F("rollup__version")), ("folded",)
+)
+
+
 def _find_or_begin(kind, scope):
     """
     The scope's rollup. One that is begun is committed before anything is read for it, and without blocks.
 
     None: there are not enough rows; or it cannot be begun now, as within a transaction of the caller's.
     """
-    ((name, pk),) = scope.items()
-    key = {"kind": kind.name, "scope": name, "scope_id": pk}
-    rollup = Rollup.objects.filter(**key).first()
+    rollup, key = rollup_of(kind, scope), _key(kind, scope)
     if rollup or connection.in_atomic_block or not has(kind.raw.filter(**scope), kind.many()):
         return rollup
     with suppress(DatabaseError), impatient():

@@ -130,34 +130,49 @@ def for_all_threads():
 
 
 class Statement:
-    """The columns of the first row of a queryset, which holds a Given for whatever differs from run to run."""
+    """The columns of a queryset's rows; it holds a Given for whatever differs from run to run."""
 
     def __init__(self, build, columns):
         self._build, self._columns = build, columns
 
     @cached_property
-    def _written(self):
-        with for_all_threads() as connection:
-            return Written(self._build().values_list(*self._columns)[:1].query, connection, is_prepared=True)
+    def _first(self):
+        return self._written(lambda queryset: queryset[:1])
+
+    @cached_property
+    def _all(self):
+        return self._written(lambda queryset: queryset)
+
+    @cached_property
+    def _some(self):
+        return self._written(lambda queryset: queryset, is_limited=True)
 
     def first(self, **given):
-        """The row, or None."""
+        """The first row, or None."""
+        rows = self._run(self._first, given)
+        return rows[0] if rows else None
+
+    def rows(self, **given):
+        """All rows; of those so many as a `limit` says, if that is among what is given."""
+        return self._run(self._some if "limit" in given else self._all, given)
+
+    def _written(self, part, **how):
+        with for_all_threads() as connection:
+            return Written(part(self._build().values_list(*self._columns)).query, connection, is_prepared=True, **how)
+
+    def _run(self, written, given):
         connection = connections[DEFAULT_DB_ALIAS]
         if not _is_to_be_asked(connection):
-            return self._first(connection, given)
+            return written.rows(connection, given)
         connection.health_check_done = True
         try:
-            return self._first(connection, given)
+            return written.rows(connection, given)
         except DatabaseError as error:
             # "cached plan must not change result type": a migration has changed a column since it was planned.
             if connection.is_usable() and not isinstance(error, NotSupportedError):
                 raise
             connection.close()
-        return self._first(connection, given)
-
-    def _first(self, connection, given):
-        rows = self._written.rows(connection, given)
-        return rows[0] if rows else None
+        return written.rows(connection, given)
 
 
 class Update:

@@ -32,6 +32,17 @@ def test_each_run_has_its_own_values(db):
     assert BY_ID.first(id=10**9) is None
 
 
+def test_a_run_gives_all_rows_or_so_many(db):
+    named = Statement(lambda: User.objects.filter(last_name=Given("name", TextField())).order_by("-id"), ("id",))
+    older, newer = (TraderFactory(last_name="Twice").pk for _ in range(2))
+    TraderFactory(last_name="Once")
+
+    assert named.rows(name="Twice") == [(newer,), (older,)]
+    assert named.rows(name="Twice", limit=1) == [(newer,)]
+    assert named.first(name="Twice") == (newer,)
+    assert named.rows(name="Never") == []
+
+
 def test_what_is_given_is_never_part_of_the_sql(db):
     by_name = Statement(lambda: User.objects.filter(first_name=Given("name", TextField())), ("first_name",))
     TraderFactory(first_name="' OR 1=1 --")
