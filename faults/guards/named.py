@@ -60,7 +60,7 @@ NAMED = [
     Guard(
         "scope of the analytics' strategy and deployment",
         "analytics/queries.py",
-        "model.objects.visible_to(staff)",
+        "model.objects.visible_to(reach)",
         "model.objects.all()",
         ("analytics/tests/test_parameters.py", *PERMISSIONS),
     ),
