@@ -113,15 +113,8 @@ def newest_trades(scope, span, limit):
     """The closed trades that `performance.records` would choose."""
     ((name, pk),) = scope.items()
     bounds = span.lookups("closed_at")
-    rows = _newest_trades(name, tuple(bounds)).rows(limit=limit, scope=pk, **bounds)
+    rows = _newest_rows(Trade, "closed_at", name, tuple(bounds), _CLOSED_TRADE).rows(limit=limit, scope=pk, **bounds)
     return [ClosedTrade(*row) for row in rows]
-
-
-@cache
-def _newest_trades(name, bounds):
-    lookups = {name: _SCOPE, **{bound: Given(bound, DateTimeField()) for bound in bounds}}
-    rows = Trade.objects.closed().filter(**lookups).order_by("-closed_at", "-id")
-    return Statement(lambda: rows, _CLOSED_TRADE)
 
 
 def open_trades(scope):
@@ -225,16 +218,16 @@ def _newest(scope, span, limit, columns):
     """The newest orders' columns, and if these are too few those of orders without an instant."""
     ((name, pk),) = scope.items()
     bounds = span.lookups("placed_at")
-    placed = _newest_orders(name, tuple(bounds), columns).rows(limit=limit, scope=pk, **bounds)
+    placed = _newest_rows(Order, "placed_at", name, tuple(bounds), columns).rows(limit=limit, scope=pk, **bounds)
     yield placed
     if not span.is_limited and (left := limit - len(placed)):
         yield _unplaced_orders(name, columns).rows(limit=left, scope=pk)
 
 
 @cache
-def _newest_orders(name, bounds, columns):
-    lookups = {name: _SCOPE, **{bound: Given(bound, DateTimeField()) for bound in bounds}}
-    rows = Order.objects.filter(**lookups, placed_at__isnull=False).order_by("-placed_at", "-id")
+def _newest_rows(model, at, name, bounds, columns):
+    lookups = {name: _SCOPE, f"{at}__isnull": False, **{bound: Given(bound, DateTimeField()) for bound in bounds}}
+    rows = model.objects.filter(**lookups).order_by(f"-{at}", "-id")
     return Statement(lambda: rows, columns)
 
 
