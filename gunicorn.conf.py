@@ -14,6 +14,7 @@ except ImproperlyConfigured as error:
 bind = f"{settings.HOST}:{settings.PORT}"
 workers = settings.WORKERS
 worker_class = "support_platform.worker.Worker"
+logger_class = "support_platform.worker.ServerLog"
 threads = settings.THREADS
 preload_app = True  # once for all workers: they start at once and share its memory; SIGHUP reads no code anew
 timeout = 60

@@ -136,9 +136,8 @@ def configuration(form, level):
             # Refused requests are answers, not incidents; our own request line already tells them.
             "django.request": {"level": "ERROR"},
             "django.security.DisallowedHost": {"level": "CRITICAL"},
-            # Their own lines of each request show its path, and with it a mailed link; ours does not.
+            # Its own lines of each request show its path, and with it a mailed link; ours does not.
             "django.server": {"level": "CRITICAL"},
-            "gunicorn.access": {"level": "CRITICAL", "propagate": False},
             "gunicorn.error": {"level": "INFO", "propagate": True},
         },
     }

@@ -8,10 +8,19 @@ import socket
 import time
 from contextlib import suppress
 
+from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 
+NOTIFY_SECONDS = 0.9
 RECEIVE_SECONDS = 10
 ANSWER_SECONDS = 300
+
+
+class ServerLog(Logger):
+    """gunicorn's log, without its line of each request: ours (middleware.py) tells it, and no path."""
+
+    def access(self, resp, req, environ, request_time):
+        """Not written, and not put together only to be thrown away."""
 
 
 class Worker(ThreadWorker):
@@ -28,6 +37,7 @@ class Worker(ThreadWorker):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.handled_since, self.requests = {}, {}
+        self.notified_at = 0.0
 
     def set_accept_enabled(self, enabled):
         super().set_accept_enabled(enabled)
@@ -56,9 +66,12 @@ class Worker(ThreadWorker):
         return super().handle_request(req, conn)
 
     def notify(self):
-        """gunicorn calls it at least once a second."""
-        super().notify()
+        """gunicorn calls it at least once a second, and twice for each request: once a second is enough."""
         now = time.monotonic()
+        if now - self.notified_at < NOTIFY_SECONDS:
+            return
+        self.notified_at = now
+        super().notify()
         for conn, since in list(self.handled_since.items()):
             if now - since > ANSWER_SECONDS:
                 _shut(conn.sock, socket.SHUT_RDWR)

@@ -11,6 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
+from gunicorn.workers.gthread import ThreadWorker
+
+from support_platform import worker
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -103,6 +106,19 @@ def test_an_answer_says_whether_its_connection_stays(server):
     connection.close()
 
     assert said == ["keep-alive", "close"]
+
+
+def test_the_server_says_that_it_lives_once_a_second_not_with_each_request(monkeypatch):
+    said, now = [], [100.0]
+    monkeypatch.setattr(ThreadWorker, "notify", lambda worker: said.append(now[0]))
+    monkeypatch.setattr(worker.time, "monotonic", lambda: now[0])
+    served = worker.Worker.__new__(worker.Worker)
+    served.handled_since, served.requests, served.notified_at = {}, {}, 0.0
+
+    for now[0] in (100.0, 100.1, 100.5, 101.0, 101.2, 102.1):
+        served.notify()
+
+    assert said == [100.0, 101.0, 102.1]
 
 
 def test_a_server_that_stops_answers_everyone_who_has_connected(server):
