@@ -1,5 +1,6 @@
 """What is done to the whole document at the end: shared parts, names for the enums, examples."""
 
+from ..viewsets import PlatformView
 from .components import components, ref
 from .examples import example_of
 from .serializers import MODEL
@@ -9,6 +10,12 @@ def finish(result, generator, request, public):
     """drf-spectacular calls it with the document it has made."""
     for kind, parts in components().items():
         result["components"][kind] = {**result["components"].get(kind, {}), **parts}
+    # The library finds a path's methods in a set, in another order each time.
+    in_order = PlatformView.http_method_names.index
+    result["paths"] = {
+        path: {method: operations[method] for method in sorted(operations, key=in_order)}
+        for path, operations in result["paths"].items()
+    }
     _name_enums(result["components"]["schemas"], list(_operations(result)))
     for operation in _operations(result):
         _give_examples(operation, result["components"]["schemas"])

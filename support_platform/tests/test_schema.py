@@ -98,6 +98,11 @@ def operation_of(call, document):
 
 
 # --- valid ----------------------------------------------------------------------------------------------
+def test_the_methods_of_a_path_stand_in_one_order(document):
+    for path, found in document["paths"].items():
+        assert list(found) == [method for method in ("get", "post", "put", "patch", "delete") if method in found], path
+
+
 def test_it_is_made_without_a_warning():
     SchemaGenerator().get_schema(public=True)
 
