@@ -18,7 +18,8 @@ ARGUMENTS = [
 ]
 # For a machine that is slow and busy; nothing waits longer than it must. Whoever writes tests may like less.
 PATIENCE_MS = float(os.environ.get("BROWSER_PATIENCE", 30)) * 1000
-NOT_FAULTS = "Failed to load resource: the server responded with a status of"  # `Watch` hears of the answer itself
+# Of answers, by the browser and by htmx: `Watch` hears of the answer itself.
+NOT_FAULTS = ("Failed to load resource: the server responded with a status of", "Response Status Error Code ")
 
 
 def find():

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from conftest import Api
+from support_platform.tests.console import address
 
 from .stage import Case
 
@@ -51,6 +52,17 @@ def test_the_pages_show_what_the_api_answers(scope, broker, people, window):
         chart = panel.get_by_role("img").first
         expect(chart).to_be_visible()
         assert chart.evaluate("canvas => canvas.width") > 0
+
+
+def test_figures_that_do_not_come_say_so(broker, desk):
+    case, person = Case(broker), desk("Viewer")
+    path = address(case.trader, "slippage", case.trader.pk)
+    person.watch.expect(503, path)
+    person.page.route(f"**{path}", lambda route: route.fulfill(status=503, body="away"))
+    person.page.goto(address(case.trader))
+
+    person.sees("Not shown: the server answered 503. Load the page again in a minute.")
+    expect(person.page.get_by_role("region", name="Latency", exact=True)).to_contain_text("p95")
 
 
 def test_a_trade_is_explained(broker, desk):

@@ -12,6 +12,18 @@ document.addEventListener("htmx:afterSettle", () => {
   renderCharts();
 });
 
+// A panel that comes after the page and does not come says so, where it said that it is being worked out.
+const tellWhy = (event, why) => {
+  const told = event.target.closest(".later")?.querySelector("p").firstChild;
+  if (told) {
+    told.data = `${why} Load the page again in a minute. `;
+  }
+};
+document.addEventListener("htmx:responseError", (event) => {
+  tellWhy(event, `Not shown: the server answered ${event.detail.xhr.status}.`);
+});
+document.addEventListener("htmx:sendError", (event) => tellWhy(event, "Not shown: the server could not be reached."));
+
 // Chart.js knows no theme: the words of all charts are written in the colour of the text around them.
 const dressCharts = () => {
   const style = getComputedStyle(document.documentElement);
