@@ -221,6 +221,7 @@ class ApiSession(models.Model):
     objects = ApiSessionQuerySet.as_manager()
 
     class Meta:
+        verbose_name = "API session"
         default_permissions = ("view",)
         indexes = [models.Index(fields=["user", "created_at"], name="api_session_user")]
         constraints = [

@@ -37,7 +37,7 @@ OF_ALL = {
     "Scanners",
     "Audit events",
 }
-OF_SUPERUSERS = {"Staff accounts", "Brokers", "Api sessions"}
+OF_SUPERUSERS = {"Staff accounts", "Brokers", "API sessions"}
 
 
 @pytest.mark.parametrize("role", ROLES)
