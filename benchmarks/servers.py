@@ -24,6 +24,7 @@ class Kind:
     application: str
     is_async: bool = False
     live: str = "/health/live/"
+    config: str = "gunicorn.conf.py"  # of benchmarks/peers/, for gunicorn
 
     @property
     def is_platform(self):
@@ -38,7 +39,7 @@ KINDS = {
     kind.name: kind
     for kind in (
         Kind("platform", "the platform", "support_platform.wsgi"),
-        Kind("floor", "bare WSGI + psycopg (the floor)", "benchmarks.peers.floor"),
+        Kind("floor", "bare WSGI + psycopg (the floor)", "benchmarks.peers.floor", config="floor.conf.py"),
         Kind("asyncpg", "FastAPI, raw asyncpg", "benchmarks.peers.fastapi_asyncpg:app", is_async=True),
         Kind("sqlalchemy", "FastAPI, SQLAlchemy ORM", "benchmarks.peers.fastapi_sqlalchemy:app", is_async=True),
         Kind("ninja", "django-ninja", "benchmarks.peers.ninja_api.wsgi"),
@@ -57,7 +58,7 @@ class MeasuredServer(Server):
 
     def __init__(self, kind, filled, *, workers=WORKERS):
         self.kind = KINDS[kind]
-        config = None if self.kind.is_platform else "benchmarks/peers/gunicorn.conf.py"
+        config = None if self.kind.is_platform else f"benchmarks/peers/{self.kind.config}"
         super().__init__(filled, workers=workers, threads=THREADS, application=self.kind.application, config=config)
 
     @property

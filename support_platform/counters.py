@@ -3,6 +3,7 @@
 from hashlib import sha1
 
 from django.core.cache.backends.redis import RedisCache
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError
 
 # A counter gets its end in the step that makes it, so that none is left without one.
@@ -20,7 +21,7 @@ class CounterCache(RedisCache):
     django-ratelimit follows a refused add tells that count. Each thread has its own instance.
     """
 
-    _counted = None
+    _counted = _own = None
 
     def add(self, key, value, timeout=None, version=None):
         if value != 1:
@@ -37,15 +38,21 @@ class CounterCache(RedisCache):
         return super().incr(key, delta, version)
 
     def _count_up(self, key, timeout):
-        # On a connection itself: the client's way to it takes as long again as the answer.
-        pool = self._cache._get_connection_pool(write=True)
-        connection = pool.get_connection()
+        # On a connection of its own: the client's way to one, and its look whether that lives, take as long again.
+        is_new = self._own is None
+        if is_new:
+            self._own = self._cache._get_connection_pool(write=True).get_connection()
         try:
-            connection.send_command("EVALSHA", _NAME, 1, key, timeout)
-            try:
-                return connection.read_response()
-            except NoScriptError:
-                connection.send_command("EVAL", _COUNT_UP, 1, key, timeout)
-                return connection.read_response()
-        finally:
-            pool.release(connection)
+            return self._asked(key, timeout)
+        except RedisConnectionError:
+            if is_new:
+                raise
+            return self._asked(key, timeout)  # it had been closed since; it connects anew by itself
+
+    def _asked(self, key, timeout):
+        self._own.send_command("EVALSHA", _NAME, 1, key, timeout)
+        try:
+            return self._own.read_response()
+        except NoScriptError:
+            self._own.send_command("EVAL", _COUNT_UP, 1, key, timeout)
+            return self._own.read_response()

@@ -12,6 +12,7 @@ from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 
 NOTIFY_SECONDS = 0.9
+GIVE_WAY_SECONDS, GIVE_WAY_AT_MOST = 0.00025, 8
 RECEIVE_SECONDS = 10
 ANSWER_SECONDS = 300
 
@@ -30,6 +31,9 @@ class Worker(ThreadWorker):
 
     That bounds what one client can do, not what many can: a proxy that buffers requests belongs in front.
 
+    Of several workers, which all hear of a new connection at once, the one with the fewest takes it. gunicorn itself
+    leaves it to the quickest, and connections that stay crowd in one process while another has nothing to do.
+
     A worker that stops answers whoever has connected and closes its door. gunicorn itself would leave the door open
     without going there, and whoever knocked meanwhile would find the connection reset.
     """
@@ -47,6 +51,11 @@ class Worker(ThreadWorker):
             while self._accept_one(listener):
                 pass
             listener.close()
+
+    def accept(self, listener):
+        if self.alive and self.cfg.workers > 1:
+            time.sleep(GIVE_WAY_SECONDS * min(self.nr_conns, GIVE_WAY_AT_MOST))
+        super().accept(listener)
 
     def _accept_one(self, listener):
         before = self.nr_conns

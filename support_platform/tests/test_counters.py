@@ -41,6 +41,14 @@ def test_a_server_that_forgot_the_script_is_told_again(viewer):
     assert left == ["r=599", "r=598"]
 
 
+def test_a_connection_that_was_closed_meanwhile_is_made_anew(viewer):
+    viewer.get("users/")
+    cache._own.send_command("CLIENT", "ID")
+    cache._cache.get_client().client_kill_filter(_id=cache._own.read_response())
+
+    assert viewer.get("users/")["RateLimit"].split(";")[1] == "r=598"
+
+
 def test_a_counter_ends_with_its_window():
     throttling.count(APIRequestFactory().get("/"), "write", "staff user", 1)
     client = cache._cache.get_client()

@@ -8,7 +8,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from gunicorn.workers.gthread import ThreadWorker
@@ -27,24 +30,32 @@ bind = "127.0.0.1:{port}"
 control_socket_disable = True
 """
 APPLICATION = """
+import os
 import time
 
 
 def application(environ, start_response):
     time.sleep({"/slow": 1.5, "/very-slow": 6}.get(environ["PATH_INFO"], 0))
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-    start_response("200 OK", [("Content-Length", "2")])
-    return [b"%02d" % len(body)]
+    answer = b"%d" % (os.getpid() if environ["PATH_INFO"] == "/pid" else len(body))
+    start_response("200 OK", [("Content-Length", str(len(answer)))])
+    return [answer]
 """
 
 
 @pytest.fixture
 def server(tmp_path):
     """(process, port) of a gunicorn with our worker and two threads."""
+    with served(tmp_path) as started:
+        yield started
+
+
+@contextmanager
+def served(tmp_path, more=""):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    (tmp_path / "conf.py").write_text(CONFIGURATION.format(port=port))
+    (tmp_path / "conf.py").write_text(CONFIGURATION.format(port=port) + more)
     (tmp_path / "slow_application.py").write_text(APPLICATION)
     process = subprocess.Popen(
         [sys.executable, "-m", "gunicorn", "--config", str(tmp_path / "conf.py"), "slow_application"],
@@ -106,6 +117,45 @@ def test_an_answer_says_whether_its_connection_stays(server):
     connection.close()
 
     assert said == ["keep-alive", "close"]
+
+
+@pytest.mark.parametrize(
+    ("workers", "connections", "is_alive", "waits_ms"),
+    [(2, 0, True, 0), (2, 3, True, 0.75), (2, 500, True, 2), (1, 3, True, None), (2, 3, False, None)],
+)
+def test_who_has_more_connections_lets_another_worker_take_the_next(
+    monkeypatch, workers, connections, is_alive, waits_ms
+):
+    waits, taken = [], []
+    monkeypatch.setattr(worker.time, "sleep", waits.append)
+    monkeypatch.setattr(ThreadWorker, "accept", lambda worker, listener: taken.append(listener))
+    served = worker.Worker.__new__(worker.Worker)
+    served.cfg, served.alive, served.nr_conns = SimpleNamespace(workers=workers), is_alive, connections
+
+    served.accept("a listener")
+
+    assert [round(wait * 1000, 3) for wait in waits] == ([] if waits_ms is None else [waits_ms])
+    assert taken == ["a listener"]
+
+
+def test_connections_are_spread_over_the_workers(tmp_path):
+    with served(tmp_path, more="workers = 2\n") as (process, port):
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        for _ in range(300):
+            if len(children.read_text().split()) == 2:
+                break
+            time.sleep(0.1)
+        clients = [http.client.HTTPConnection("127.0.0.1", port, timeout=30) for _ in range(12)]
+        answered_by = Counter()
+        for client in clients:
+            client.request("GET", "/pid")
+            answered_by[client.getresponse().read()] += 1
+            time.sleep(0.02)
+        for client in clients:
+            client.close()
+
+    assert len(answered_by) == 2
+    assert min(answered_by.values()) >= 3, answered_by
 
 
 def test_the_server_says_that_it_lives_once_a_second_not_with_each_request(monkeypatch):
