@@ -23,7 +23,6 @@ class Kind:
     label: str
     application: str
     is_async: bool = False
-    live: str = "/health/live/"
     config: str = "gunicorn.conf.py"  # of benchmarks/peers/, for gunicorn
 
     @property
