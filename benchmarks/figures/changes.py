@@ -99,8 +99,9 @@ def long_history(stand, changes, advance):
             said = []
             for line in process.stderr:
                 said.append(line)
-                if line.split()[0].isdigit():
-                    advance(int(line.split()[0]), changes)
+                done = line.partition(" ")[0]
+                if done.isdigit():
+                    advance(int(done), changes)
             told = process.stdout.read()
         if not told:
             raise StandError(f"The history ended: {''.join(said)[-600:]}")
