@@ -17,13 +17,13 @@ VENV = ROOT / ".venv" / "benchmarks"
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of server; `application` is its WSGI or ASGI application."""
+    """One kind of server; `application` is its WSGI or ASGI application, `options` are of gunicorn's command line."""
 
     name: str
     label: str
     application: str
     is_async: bool = False
-    config: str = "gunicorn.conf.py"  # of benchmarks/peers/, for gunicorn
+    options: tuple = ()
 
     @property
     def is_platform(self):
@@ -34,11 +34,18 @@ class Kind:
         return "/api/v1/trades/" if self.is_platform else "/trades/"
 
 
+# The floor stands on the platform's own worker, so that what stands on it is compared and not the server.
+_OWN_WORKER = (
+    "--worker-class",
+    "support_platform.worker.Worker",
+    "--logger-class",
+    "support_platform.worker.ServerLog",
+)
 KINDS = {
     kind.name: kind
     for kind in (
         Kind("platform", "the platform", "support_platform.wsgi"),
-        Kind("floor", "bare WSGI + psycopg (the floor)", "benchmarks.peers.floor", config="floor.conf.py"),
+        Kind("floor", "bare WSGI + psycopg (the floor)", "benchmarks.peers.floor", options=_OWN_WORKER),
         Kind("asyncpg", "FastAPI, raw asyncpg", "benchmarks.peers.fastapi_asyncpg:app", is_async=True),
         Kind("sqlalchemy", "FastAPI, SQLAlchemy ORM", "benchmarks.peers.fastapi_sqlalchemy:app", is_async=True),
         Kind("ninja", "django-ninja", "benchmarks.peers.ninja_api.wsgi"),
@@ -57,7 +64,7 @@ class MeasuredServer(Server):
 
     def __init__(self, kind, filled, *, workers=WORKERS):
         self.kind = KINDS[kind]
-        config = None if self.kind.is_platform else f"benchmarks/peers/{self.kind.config}"
+        config = None if self.kind.is_platform else "benchmarks/peers/gunicorn.conf.py"
         super().__init__(filled, workers=workers, threads=THREADS, application=self.kind.application, config=config)
 
     @property
@@ -72,7 +79,7 @@ class MeasuredServer(Server):
             workers = self.environment["WEB_CONCURRENCY"]
             options = ["--host", HOST, "--port", str(self.port), "--workers", workers, "--no-access-log"]
             return [python, "-m", "uvicorn", *options, self.application]
-        return [python, "-m", "gunicorn", "--config", str(self.config), self.application]
+        return [python, "-m", "gunicorn", "--config", str(self.config), *self.kind.options, self.application]
 
 
 def peers_python():
